@@ -1,0 +1,57 @@
+"""What a client asks for, and how a request that does not fit is said in a sentence."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, ValidationError, field_validator
+
+from contracts.commands import RequestWorkflow
+from contracts.events import Topic
+from contracts.platforms import Platform
+
+RequestId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class ContentRequest(BaseModel):
+    """A topic to be turned into a blog post, social posts and a picture."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={"examples": [{"topic": "The history of tea", "research": True, "platforms": ["linkedin"]}]},
+    )
+
+    topic: Annotated[Topic, Field(description="What to write about: 1 to 2,000 characters.")]
+    research: Annotated[StrictBool, Field(description="Search for sources first, and cite them.")] = False
+    platforms: Annotated[
+        tuple[Platform, ...],
+        Field(min_length=1, max_length=len(Platform), description="Where to post: each platform once."),
+    ] = (Platform.LINKEDIN,)
+    client_request_id: Annotated[
+        RequestId | None,
+        Field(description="Your own id of this request. The same id again is the same workflow, never a second one."),
+    ] = None
+
+    @field_validator("platforms")
+    @classmethod
+    def _each_once(cls, platforms: tuple[Platform, ...]) -> tuple[Platform, ...]:
+        if len(set(platforms)) != len(platforms):
+            raise ValueError("each platform may be named once")
+        return platforms
+
+    def command(self) -> RequestWorkflow:
+        """The command that starts this workflow."""
+        return RequestWorkflow(
+            topic=self.topic,
+            research=self.research,
+            platforms=self.platforms,
+            client_request_id=self.client_request_id,
+        )
+
+
+def sentence(wrong: ValidationError) -> str:
+    """What is wrong with a request, field by field, in words. Never repeats what the client sent."""
+    problems = wrong.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{_place(problem['loc'])}: {problem['msg']}" for problem in problems[:10])
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "request"

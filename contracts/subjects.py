@@ -1,0 +1,121 @@
+"""The subjects: where an event stands and where it is heard. The only file that knows their grammar.
+
+workflow.<owner>.<workflow_id>.<service>.<event>.<revision>      the log: each subject is written once
+live.workflow.<owner>.<workflow_id>.…                            the same, republished at once to whoever listens
+live.workflow.<owner>.<workflow_id>.delta.<stage>                text while a model still writes; never in the log
+"""
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from contracts.events import EVENT_TYPES
+
+TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+GATEWAY, RESEARCH, WRITER, ILLUSTRATOR, PROJECTOR = "gateway", "research", "writer", "illustrator", "projector"
+
+LOG_SUBJECTS = "workflow.*.*.*.*.*"
+REPUBLISH_FROM, REPUBLISH_TO = "workflow.>", "live.workflow.>"
+
+WRITTEN_BY = {
+    "workflow-requested": GATEWAY,
+    "workflow-cancelled": GATEWAY,
+    "workflow-resumed": GATEWAY,
+    "research-completed": RESEARCH,
+    "blog-written": WRITER,
+    "social-post-written": WRITER,
+    "illustration-drawn": ILLUSTRATOR,
+}
+"""Events that only one service may write. The others are written by the stage that works on them."""
+
+
+class BadToken(ValueError):
+    """An owner or a workflow id has to be 1 to 64 letters, digits, underscores or hyphens."""
+
+
+class WorkflowKey(NamedTuple):
+    """Whose workflow it is, and which."""
+
+    owner: str
+    workflow_id: str
+
+
+@dataclass(frozen=True)
+class EventSubject:
+    """Where one event stands in the log."""
+
+    key: WorkflowKey
+    service: str
+    event: str
+    revision: int
+
+    def __str__(self) -> str:
+        return f"workflow.{_path(self.key)}.{token(self.service)}.{token(self.event)}.{self.revision}"
+
+
+def token(text: str) -> str:
+    """The text, when it may be part of a subject. Raises BadToken."""
+    if not TOKEN.fullmatch(text):
+        raise BadToken(f"{text[:80]!r} is not 1 to 64 letters, digits, underscores or hyphens")
+    return text
+
+
+def parse(subject: str) -> EventSubject:
+    """The event subject in this text, on the live side too. Raises BadToken where it is none."""
+    parts = subject.removeprefix("live.").split(".")
+    if len(parts) != 6 or parts[0] != "workflow" or not re.fullmatch(r"[1-9][0-9]{0,8}", parts[5]):
+        raise BadToken(f"{subject[:200]!r} is not the subject of an event")
+    for part in parts[1:5]:
+        token(part)
+    return EventSubject(WorkflowKey(parts[1], parts[2]), parts[3], parts[4], int(parts[5]))
+
+
+def history(key: WorkflowKey) -> str:
+    """Every event of one workflow. Also the filter of the fence: it must be the same from every writer."""
+    return f"workflow.{_path(key)}.>"
+
+
+def live(key: WorkflowKey) -> str:
+    """Every event and delta of one workflow, as they come."""
+    return f"live.workflow.{_path(key)}.>"
+
+
+def delta(key: WorkflowKey, stage: str) -> str:
+    """Text of one workflow while this stage's model still writes."""
+    return f"live.workflow.{_path(key)}.delta.{token(stage)}"
+
+
+def is_delta(subject: str) -> bool:
+    """Is this a live subject that carries text of an unfinished work?"""
+    parts = subject.split(".")
+    return len(parts) == 6 and parts[0] == "live" and parts[4] == "delta"
+
+
+def every(event: type) -> str:
+    """Every event of this type, of all workflows."""
+    name = _name(event)
+    return f"workflow.*.*.{WRITTEN_BY[name]}.{name}.*"
+
+
+def every_live(event: type) -> str:
+    """Every event of this type, of all workflows, as they come."""
+    return f"live.{every(event)}"
+
+
+def may_write(service: str) -> str:
+    """What this service may append to the log."""
+    return f"workflow.*.*.{token(service)}.>"
+
+
+def may_stream(stage: str) -> str:
+    """The deltas that this stage may send."""
+    return f"live.workflow.*.*.delta.{token(stage)}"
+
+
+def _path(key: WorkflowKey) -> str:
+    return f"{token(key.owner)}.{token(key.workflow_id)}"
+
+
+def _name(event: type) -> str:
+    return next(name for name, kind in EVENT_TYPES.items() if kind is event)
