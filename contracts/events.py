@@ -14,7 +14,11 @@ from contracts.works import Work
 TOPIC_LENGTH_MAX = 2_000
 """Characters of a topic: a long paragraph. More belongs into a source, not into a title."""
 
-Topic = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TOPIC_LENGTH_MAX)]
+Topic = Annotated[
+    str,
+    # A zero byte cannot stand in Postgres' text.
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=TOPIC_LENGTH_MAX, pattern=r"^[^\x00]*$"),
+]
 Count = Annotated[int, Field(ge=0)]
 Ordinal = Annotated[int, Field(ge=1)]
 

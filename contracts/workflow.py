@@ -196,6 +196,17 @@ def inputs(work: Work, request: WorkflowRequested) -> tuple[Work, ...]:
             return (Work.BLOG,)
 
 
+def wakes(kind: Kind) -> tuple[type[Event], ...]:
+    """The events that can make a work of this kind due: those that open a run, and those that bring its inputs."""
+    match kind:
+        case Kind.RESEARCH:
+            return (WorkflowRequested, WorkflowResumed)
+        case Kind.BLOG:
+            return (WorkflowRequested, WorkflowResumed, ResearchCompleted)
+        case Kind.SOCIAL | Kind.ILLUSTRATION:
+            return (WorkflowResumed, BlogWritten)
+
+
 def due(state: Workflow) -> list[Work]:
     """What is missing, has its inputs, and belongs to an open run."""
     if state.phase is not Phase.OPEN:

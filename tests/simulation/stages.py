@@ -1,0 +1,78 @@
+"""The simulated stages: real declarations, with a model made of chance behind them."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any, Protocol
+
+from chassis.stage import Attempt, GiveUp, Retry, Stage, Verdicts, WorkFailed
+from contracts.commands import Record, RecordBlog, RecordIllustration, RecordResearch, RecordSocialPost
+from contracts.events import Usage
+from contracts.works import Kind, Work
+
+KINDS = {"research": {Kind.RESEARCH}, "writer": {Kind.BLOG, Kind.SOCIAL}, "illustrator": {Kind.ILLUSTRATION}}
+
+
+class TryLater(WorkFailed):
+    """The model is busy."""
+
+
+class Refused(WorkFailed):
+    """The model refuses."""
+
+
+class Tools(Protocol):
+    """What the simulated works need of their process: time that passes for it, and dice."""
+
+    async def begin_call(self, attempt: Attempt) -> int:
+        """Counts a paid call. -> its number"""
+        ...
+
+    def succeeded(self, work: Work) -> None:
+        """Notes a success that was paid for."""
+        ...
+
+    async def gate(self) -> None:
+        """Where a frozen process waits and a dead one ends."""
+        ...
+
+    def roll(self) -> tuple[float, bool, bool]:
+        """-> how long the call takes in seconds, whether it is refused, whether it fails for now"""
+        ...
+
+
+VERDICTS: Verdicts = {TryLater: Retry(timedelta(seconds=1), most=timedelta(seconds=8)), Refused: GiveUp()}
+STAGES = {name: Stage[Tools](name, VERDICTS) for name in KINDS}
+
+
+async def work(attempt: Attempt, tools: Tools) -> Record:
+    """A paid call: it takes a while, and it succeeds, fails for now or fails for good."""
+    call = await tools.begin_call(attempt)
+    seconds, refused, failed = tools.roll()
+    await asyncio.sleep(seconds)
+    await tools.gate()
+    usage = Usage(provider="chance", model="dice", request_ids=(str(call),))
+    if refused:
+        raise Refused(usage=usage)
+    if failed:
+        raise TryLater(usage=usage)
+    tools.succeeded(attempt.work)
+    return _record(attempt, usage)
+
+
+for _name, _kinds in KINDS.items():
+    for _kind in _kinds:
+        STAGES[_name].does(_kind)(work)
+
+
+def _record(attempt: Attempt, usage: Usage) -> Record:
+    common: dict[str, Any] = {"run": attempt.run, "attempt": attempt.number, "usage": usage}
+    match attempt.work.kind:
+        case Kind.RESEARCH:
+            return RecordResearch(notes="", sources=(), **common)
+        case Kind.BLOG:
+            return RecordBlog(title="Tea", markdown="Tea.", **common)
+        case Kind.SOCIAL:
+            return RecordSocialPost(platform=attempt.work.platform, text="Tea.", length=4, **common)
+        case Kind.ILLUSTRATION:
+            picture = {"key": "k", "sha256": "s", "content_type": "image/png", "prompt": "p", "alt_text": "a"}
+            return RecordIllustration(bytes=1, width=1, height=1, **picture, **common)
