@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from contracts.events import EVENT_TYPES
+from contracts.services import GATEWAY, ILLUSTRATOR, RESEARCH, WRITER
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-GATEWAY, RESEARCH, WRITER, ILLUSTRATOR, PROJECTOR = "gateway", "research", "writer", "illustrator", "projector"
 
 LOG_SUBJECTS = "workflow.*.*.*.*.*"
 REPUBLISH_FROM, REPUBLISH_TO = "workflow.>", "live.workflow.>"

@@ -7,9 +7,8 @@ from typing import Any, Protocol
 from chassis.stage import Attempt, GiveUp, Retry, Stage, Verdicts, WorkFailed
 from contracts.commands import Record, RecordBlog, RecordIllustration, RecordResearch, RecordSocialPost
 from contracts.events import Usage
+from contracts.services import STAGES
 from contracts.works import Kind, Work
-
-KINDS = {"research": {Kind.RESEARCH}, "writer": {Kind.BLOG, Kind.SOCIAL}, "illustrator": {Kind.ILLUSTRATION}}
 
 
 class TryLater(WorkFailed):
@@ -41,7 +40,7 @@ class Tools(Protocol):
 
 
 VERDICTS: Verdicts = {TryLater: Retry(timedelta(seconds=1), most=timedelta(seconds=8)), Refused: GiveUp()}
-STAGES = {name: Stage[Tools](name, VERDICTS) for name in KINDS}
+DECLARED = {name: Stage[Tools](name, VERDICTS) for name in STAGES}
 
 
 async def work(attempt: Attempt, tools: Tools) -> Record:
@@ -59,9 +58,9 @@ async def work(attempt: Attempt, tools: Tools) -> Record:
     return _record(attempt, usage)
 
 
-for _name, _kinds in KINDS.items():
+for _name, _kinds in STAGES.items():
     for _kind in _kinds:
-        STAGES[_name].does(_kind)(work)
+        DECLARED[_name].does(_kind)(work)
 
 
 def _record(attempt: Attempt, usage: Usage) -> Record:

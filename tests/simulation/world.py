@@ -25,11 +25,12 @@ from contracts.commands import CancelWorkflow, Command, RequestWorkflow, ResumeW
 from contracts.envelope import Recorded
 from contracts.events import AttemptFailed, Event, WorkClaimed, WorkflowCancelled, WorkflowFailed
 from contracts.platforms import Platform
+from contracts.services import STAGES
 from contracts.subjects import WorkflowKey
 from contracts.workflow import Phase, RuleBroken, decide
 from contracts.works import Kind, Work
 from tests.simulation.rules import Broken, check_guarded, check_history
-from tests.simulation.stages import KINDS, STAGES
+from tests.simulation.stages import DECLARED
 
 ACK_WAIT_S, FAULTS_END_S, HORIZON_S = 5.0, 40.0, 600.0
 KEY = WorkflowKey("local", "simulated")
@@ -82,7 +83,7 @@ class Process:
         """Starts, or restarts, the process: a fresh runner and two slots."""
         self.alive, self.busy = True, 0
         self.runner = Runner(
-            STAGES[self.stage],
+            DECLARED[self.stage],
             Store(self.world, self),
             self,
             worker=f"{self.stage}-{self.number}",
@@ -276,7 +277,7 @@ class World:
     def heard(self, recorded: Recorded[Event]) -> None:
         """An event was stored: it reaches the consumers, and the rules are checked."""
         self.say("LOG", recorded.revision, recorded.event.type, _words(recorded.event))
-        for name, stage in STAGES.items():
+        for name, stage in DECLARED.items():
             if isinstance(recorded.event, stage.wakes):
                 self.consumers[name][recorded.revision] = Message(recorded)
         self.check()
@@ -301,7 +302,7 @@ class World:
         """Revisions of the messages that are not acked, by the kinds of work of their consumer."""
         return {
             kind: {revision for revision, message in self.consumers[stage].items() if message.status != Status.ACKED}
-            for stage, kinds in KINDS.items()
+            for stage, kinds in STAGES.items()
             for kind in kinds
         }
 
@@ -464,7 +465,7 @@ class Held:
 
 def stage_of(work: Work) -> str:
     """The stage that does this work."""
-    return next(stage for stage, kinds in KINDS.items() if work.kind in kinds)
+    return next(stage for stage, kinds in STAGES.items() if work.kind in kinds)
 
 
 HELD: ContextVar[Held] = ContextVar("HELD")

@@ -1,0 +1,125 @@
+"""The event store on JetStream: histories by direct get, appends under one fence.
+
+The fence is `Nats-Expected-Last-Subject-Sequence` on the workflow's whole history, with the same filter from every
+writer: mixed filters broke it in 397 of 400 races on three replicas, equal ones in none. No message id is used: its
+window of deduplication was seen to swallow fenced events. A writer knows its own event again by its `ce-id`.
+"""
+
+import asyncio
+import json
+from typing import Any, cast
+
+from nats.aio.msg import Msg
+
+from chassis.connection import STATUS, Connection, NoAnswer, NobodyThere
+from chassis.event_store import (
+    Clock,
+    Conflict,
+    History,
+    LogFull,
+    OutcomeUnknown,
+    StoreUnavailable,
+    as_history,
+    utc_now,
+)
+from contracts.envelope import Recorded, decode, encode
+from contracts.events import Event
+from contracts.subjects import EventSubject, WorkflowKey
+from contracts.subjects import history as history_subject
+
+STREAM = "WORKFLOW"
+DIRECT_GET = f"$JS.API.DIRECT.GET.{STREAM}"
+
+READ_TIMEOUT_S = 3.0
+APPEND_TIMEOUT_S = 12.0
+"""A leader that is killed among three replicas stalls publishing for up to 8 s."""
+
+LAG_PAUSES_S = (0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Between reads of a replica that lags."""
+
+WRONG_LAST_SEQUENCE, WRITE_IN_FLIGHT, STORE_FAILED = 10071, 10164, 10077
+NO_RESOURCES = (10023, 10047)
+
+
+class JetStreamStore:
+    """The log, for one service."""
+
+    def __init__(self, connection: Connection, service: str, *, clock: Clock = utc_now) -> None:
+        self._connection, self._service, self._clock = connection, service, clock
+
+    async def read(self, key: WorkflowKey, *, reach: int = 0) -> History:
+        """See EventStore.read."""
+        for pause in (*LAG_PAUSES_S, None):
+            history = await self._read_once(key)
+            if history.revision >= reach:
+                return history
+            if pause is not None:
+                await asyncio.sleep(pause)
+        raise StoreUnavailable(f"the log answers with a history that lacks revision {reach}, which it had stored")
+
+    async def read_after(self, key: WorkflowKey, position: int) -> list[Recorded[Event]]:
+        """The events of one workflow behind this position of the log, in order of revision. Raises as `read` does."""
+        return await self._get(key, position + 1)
+
+    async def append(self, history: History, event: Event, *, id: str, cause: str | None = None) -> Recorded[Event]:
+        """See EventStore.append."""
+        subject = str(EventSubject(history.key, self._service, event.type, history.revision + 1))
+        recorded_at = self._clock()
+        headers, body = encode(event, id=id, service=self._service, recorded_at=recorded_at, cause=cause)
+        fence = {
+            "Nats-Expected-Last-Subject-Sequence": str(history.position),
+            "Nats-Expected-Last-Subject-Sequence-Subject": history_subject(history.key),
+        }
+        try:
+            answer = await self._connection.ask(subject, body, headers=headers | fence, timeout_s=APPEND_TIMEOUT_S)
+        except NobodyThere as absent:
+            raise StoreUnavailable(str(absent)) from absent
+        except NoAnswer as silent:
+            raise OutcomeUnknown(str(silent)) from silent
+        return decode(subject, headers, body, position=_position(answer))
+
+    async def _read_once(self, key: WorkflowKey) -> History:
+        return as_history(key, await self._get(key, 0))
+
+    async def _get(self, key: WorkflowKey, from_position: int) -> list[Recorded[Event]]:
+        wanted: dict[str, Any] = {"multi_last": [history_subject(key)]}
+        if from_position:
+            wanted["seq"] = from_position
+        try:
+            answers = await self._connection.ask_all(
+                DIRECT_GET, json.dumps(wanted).encode(), until=_is_status, timeout_s=READ_TIMEOUT_S
+            )
+        except NoAnswer as silent:
+            raise StoreUnavailable(str(silent)) from silent
+        *found, end = answers
+        status = (end.headers or {}).get(STATUS)
+        if status not in ("204", "404"):
+            raise StoreUnavailable(f"the log answered {status} {(end.headers or {}).get('Description', '')}")
+        return sorted((_recorded(message) for message in found), key=lambda recorded: recorded.revision)
+
+
+def _is_status(message: Msg) -> bool:
+    return bool(message.headers and message.headers.get(STATUS))
+
+
+def _recorded(message: Msg) -> Recorded[Event]:
+    headers = message.headers or {}
+    return decode(headers["Nats-Subject"], headers, message.data, position=int(headers["Nats-Sequence"]))
+
+
+def _position(answer: Msg) -> int:
+    """Where the event was stored. Raises what the server's refusal means."""
+    told = cast(dict[str, Any], json.loads(answer.data))
+    refusal = cast(dict[str, Any] | None, told.get("error"))
+    if refusal is None:
+        return int(told["seq"])
+    code, why = refusal.get("err_code"), str(refusal.get("description", ""))
+    if code == WRONG_LAST_SEQUENCE:
+        raise Conflict(why)
+    if code == WRITE_IN_FLIGHT:
+        raise OutcomeUnknown(why)
+    if code == STORE_FAILED and "subject" in why:  # the subject was written already: somebody was first
+        raise Conflict(why)
+    if code == STORE_FAILED or code in NO_RESOURCES:
+        raise LogFull(f"the log is full: {why}")
+    raise StoreUnavailable(f"the log refused the event: {code} {why}")

@@ -1,0 +1,115 @@
+"""The set-up step: brings the NATS server to the declared topology, and says clearly where that cannot be done.
+
+python -m chassis.setup       safe to repeat; run it before the services start
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any, cast
+
+from chassis.connection import Connection, NoAnswer
+from chassis.event_store import NotAllowed
+from chassis.jetstream_store import STREAM
+from chassis.settings import Settings, load_settings
+from chassis.topology import SET_UP, consumer, stream
+from contracts.services import STAGES
+
+NOT_FOUND = 404
+TIMEOUT_S = 10.0
+
+
+class TopologyConflict(Exception):
+    """The server holds something that cannot be changed into what is declared without losing data."""
+
+
+async def reconcile(connection: Connection, settings: Settings) -> list[str]:
+    """Creates or updates the stream and the stages' consumers. -> what was done, a line each.
+
+    Raises TopologyConflict for a change that JetStream cannot make in place.
+    """
+    done = [
+        await _reconcile_stream(connection, stream(bytes_max=settings.log_bytes_max, replicas=settings.log_replicas))
+    ]
+    for stage in STAGES:
+        done.append(await _reconcile_consumer(connection, consumer(stage, ack_wait_s=settings.ack_wait_s)))
+    return [line for line in done if line]
+
+
+async def _reconcile_stream(connection: Connection, wanted: Mapping[str, Any]) -> str:
+    found = await _call(connection, f"STREAM.INFO.{STREAM}", {})
+    if _is_missing(found):
+        _raise_refusal(await _call(connection, f"STREAM.CREATE.{STREAM}", wanted), f"create the stream {STREAM}")
+        return f"created the stream {STREAM}"
+    differences = _differences(wanted, found["config"])
+    if not differences:
+        return ""
+    what = f"change the stream {STREAM} ({'; '.join(differences)})"
+    _raise_refusal(await _call(connection, f"STREAM.UPDATE.{STREAM}", {**found["config"], **wanted}), what)
+    return f"changed the stream {STREAM}: {'; '.join(differences)}"
+
+
+async def _reconcile_consumer(connection: Connection, wanted: Mapping[str, Any]) -> str:
+    name = wanted["name"]
+    found = await _call(connection, f"CONSUMER.INFO.{STREAM}.{name}", {})
+    differences = [] if _is_missing(found) else _differences(wanted, found["config"])
+    if not _is_missing(found) and not differences:
+        return ""
+    verb = "create" if _is_missing(found) else "change"
+    what = f"{verb} the consumer {name}" + (f" ({'; '.join(differences)})" if differences else "")
+    request = {"stream_name": STREAM, "config": wanted}
+    _raise_refusal(await _call(connection, f"CONSUMER.DURABLE.CREATE.{STREAM}.{name}", request), what)
+    return f"{verb}d the consumer {name}"
+
+
+async def _call(connection: Connection, name: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    answer = await connection.ask(f"$JS.API.{name}", json.dumps(request).encode(), timeout_s=TIMEOUT_S)
+    return cast(dict[str, Any], json.loads(answer.data))
+
+
+def _is_missing(answer: Mapping[str, Any]) -> bool:
+    return answer.get("error", {}).get("code") == NOT_FOUND
+
+
+def _differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Where what is found is not what is wanted, in words."""
+    return [
+        f"{name} is {json.dumps(found.get(name))}, wanted {json.dumps(value)}"
+        for name, value in wanted.items()
+        if found.get(name) != value
+    ]
+
+
+def _raise_refusal(answer: Mapping[str, Any], what: str) -> None:
+    refusal = cast(dict[str, Any] | None, answer.get("error"))
+    if refusal:
+        raise TopologyConflict(
+            f"JetStream does not {what} in place: {refusal.get('description')}. "
+            "Nothing was changed. Put the setting back, or move the events to a new log."
+        )
+
+
+async def _set_up(settings: Settings) -> list[str]:
+    password = settings.nats_password.get_secret_value()
+    connection = await Connection.open(
+        settings.nats_url, user=settings.nats_user or SET_UP, password=password, name=SET_UP
+    )
+    try:
+        return await reconcile(connection, settings)
+    finally:
+        await connection.close()
+
+
+def main() -> None:
+    """Reconciles once. Exit code 0: the topology is as declared."""
+    try:
+        for line in asyncio.run(_set_up(load_settings())):
+            print(line)  # noqa: T201
+    except (TopologyConflict, NotAllowed, NoAnswer) as wrong:
+        print(f"Set-up stopped: {wrong}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

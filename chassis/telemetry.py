@@ -1,0 +1,50 @@
+"""Structured logs: one line an occurrence, for people or for machines. Never a key, a prompt or a text."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+
+def set_up_logs(service: str, level: str, form: Literal["text", "json"]) -> None:
+    """Sets this process's logs up; other libraries' warnings go the same way. Lines go to standard error."""
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    render: structlog.types.Processor = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
+    )
+    numeric = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, render],
+        wrapper_class=structlog.make_filtering_bound_logger(numeric),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=render))
+    logging.basicConfig(level=max(numeric, logging.WARNING), handlers=[handler], force=True)
+
+
+class Seldom:
+    """Lets one line a cause through in a while, so that a fault that lasts does not flood the log."""
+
+    def __init__(self, every_s: float = 10.0) -> None:
+        self._every_s = every_s
+        self._last: dict[str, float] = {}
+
+    def allows(self, cause: str, now: float) -> bool:
+        """Is it time for another line about this cause? `now` in seconds, of any steady clock."""
+        if now - self._last.get(cause, -self._every_s) < self._every_s:
+            return False
+        if len(self._last) > 1_000:  # causes are few; this only bounds a mistake
+            self._last.clear()
+        self._last[cause] = now
+        return True

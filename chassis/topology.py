@@ -1,0 +1,130 @@
+"""The topology, declared: the stream, the stages' consumers, and who may do what on NATS.
+
+Nothing here talks to a server. chassis/setup.py brings a server to this state; the services only rely on it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chassis.connection import inbox_of
+from chassis.jetstream_store import DIRECT_GET, STREAM
+from contracts import subjects
+from contracts.events import WorkflowCancelled
+from contracts.services import GATEWAY, PROJECTOR, STAGES
+from contracts.workflow import wakes
+
+SET_UP = "set-up"
+USERS = (SET_UP, GATEWAY, *STAGES, PROJECTOR)
+"""Who has a user of its own on NATS: the set-up step, and each service."""
+
+MESSAGE_BYTES_MAX = 1024**2
+"""Of one event with its headers: nats-server's own default for a payload."""
+
+ACKS_PENDING_MAX = 10_000
+"""A delayed nak counts as pending, so a small number would stall the whole stage behind a few retries."""
+
+PULLS_WAITING_MAX = 10_000
+"""Above all slots of all processes of a stage: a pull beyond it is refused."""
+
+
+def stream(*, bytes_max: int, replicas: int = 1) -> dict[str, Any]:
+    """The stream that is the log, as JetStream's API takes it."""
+    return {
+        "name": STREAM,
+        "description": "The log of Pressroom: every event of every workflow",
+        "subjects": [subjects.LOG_SUBJECTS],
+        "storage": "file",
+        "retention": "limits",
+        "discard": "new",
+        "discard_new_per_subject": True,
+        "max_msgs_per_subject": 1,
+        "max_bytes": bytes_max,
+        "max_msg_size": MESSAGE_BYTES_MAX,
+        "num_replicas": replicas,
+        "allow_direct": True,
+        "republish": {"src": subjects.REPUBLISH_FROM, "dest": subjects.REPUBLISH_TO},
+    }
+
+
+def consumer(stage: str, *, ack_wait_s: float) -> dict[str, Any]:
+    """The durable consumer of one stage, as JetStream's API takes it."""
+    events = sorted({subjects.every(event) for kind in STAGES[stage] for event in wakes(kind)})
+    return {
+        "durable_name": stage,
+        "name": stage,
+        "description": f"Wakes the {stage} stage",
+        "filter_subjects": events,
+        "deliver_policy": "all",
+        "ack_policy": "explicit",
+        "ack_wait": int(ack_wait_s * 1e9),
+        "max_deliver": -1,
+        "max_ack_pending": ACKS_PENDING_MAX,
+        "max_waiting": PULLS_WAITING_MAX,
+        "replay_policy": "instant",
+    }
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What one user may publish and listen to."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def rights(user: str) -> Rights:
+    """The rights of this user. Only set-up may change streams and consumers, or purge."""
+    answers = f"{inbox_of(user)}.>"
+    if user == SET_UP:
+        return Rights(("$JS.API.>",), (answers,))
+    if user == GATEWAY:
+        return Rights((subjects.may_write(GATEWAY), DIRECT_GET), (answers, subjects.REPUBLISH_TO))
+    if user == PROJECTOR:
+        return Rights((DIRECT_GET, f"$JS.API.STREAM.INFO.{STREAM}"), (answers,))
+    return Rights(
+        (
+            subjects.may_write(user),
+            subjects.may_stream(user),
+            f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{user}",
+            f"$JS.API.CONSUMER.INFO.{STREAM}.{user}",
+            f"$JS.ACK.{STREAM}.{user}.>",
+            DIRECT_GET,
+        ),
+        (answers, subjects.every_live(WorkflowCancelled)),
+    )
+
+
+def server_config(passwords: Mapping[str, str], *, port: int, store_dir: Path, store_bytes_max: int) -> str:
+    """A nats-server configuration for one node on this machine, with every user and its rights.
+
+    `passwords`: by user name, one for each of USERS. `store_bytes_max`: of everything that the server may store.
+    """
+    users = [
+        {
+            "user": user,
+            "password": passwords[user],
+            "permissions": {
+                "publish": {"allow": list(rights(user).publish)},
+                "subscribe": {"allow": list(rights(user).subscribe)},
+            },
+        }
+        for user in USERS
+    ]
+    return f"""\
+# Written by Pressroom at every start; changes made here are lost.
+server_name: pressroom
+listen: "127.0.0.1:{port}"
+max_payload: {MESSAGE_BYTES_MAX}
+jetstream {{
+  store_dir: {json.dumps(str(store_dir))}
+  sync_interval: always  # the default syncs every two minutes: a power cut would lose acked events
+  max_file_store: {store_bytes_max}
+  max_memory_store: 67108864
+}}
+authorization {{
+  users: {json.dumps(users, indent=2)}
+}}
+"""
