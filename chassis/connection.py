@@ -8,6 +8,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -60,7 +61,7 @@ class Connection:
         self._questions: dict[str, _Question] = {}
         self._asked = 0
         self._seldom = Seldom()
-        self._inbox = ""
+        self._inbox, self._closing = "", False
         self.on_reconnect: list[Callable[[], None]] = []
         self._refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -101,8 +102,6 @@ class Connection:
         timeout_s: float,
     ) -> list[Msg]:
         """Sends a request. -> its answers up to the one that ends them, that one included. Raises as `ask` does."""
-        if not self.is_up:
-            raise Disconnected("not connected to NATS")
         self._asked += 1
         token, question = str(self._asked), _Question(subject, asyncio.Queue())
         self._questions[token] = question
@@ -122,6 +121,8 @@ class Connection:
         self, subject: str, payload: bytes = b"", *, reply: str = "", headers: dict[str, str] | None = None
     ) -> None:
         """Sends a message and does not look back. Raises Disconnected."""
+        if not self.is_up:  # nats-py would keep it and send it at some later time
+            raise Disconnected("not connected to NATS")
         try:
             await self._client.publish(subject, payload, reply=reply, headers=dict(headers) if headers else None)
         except (NatsError, OSError) as wrong:
@@ -132,6 +133,11 @@ class Connection:
         return await self._client.subscribe(  # pyright: ignore[reportUnknownMemberType]  (an unused future's type)
             subject, cb=heard, pending_bytes_limit=PENDING_BYTES_MAX
         )
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """Listens no more; a connection that has ended needs no telling."""
+        with suppress(NatsError, OSError):
+            await subscription.unsubscribe()
 
     def new_inbox(self) -> str:
         """A subject of one's own that nobody else listens to."""
@@ -146,6 +152,7 @@ class Connection:
 
     async def close(self) -> None:
         """Ends the connection; a second call does nothing."""
+        self._closing = True
         if not self._client.is_closed:
             await self._client.close()
 
@@ -188,7 +195,7 @@ class Connection:
 
     async def _heard_disconnect(self) -> None:
         self._fail(NoAnswer("the connection to NATS broke"))
-        if not self.closed.done():
+        if not self._closing:
             log.warning("disconnected from NATS")
 
     async def _heard_reconnect(self) -> None:

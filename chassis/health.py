@@ -1,0 +1,55 @@
+"""Health: whether a process lives, whether it can do its job at the moment, and if not, why."""
+
+import contextlib
+from collections.abc import Callable, Generator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+Check = Callable[[], str | None]
+"""Says what is wrong in a sentence, or None."""
+
+
+class Health:
+    """What a process checks of itself, by name."""
+
+    def __init__(self, **checks: Check) -> None:
+        self._checks = checks
+
+    def report(self) -> dict[str, str]:
+        """Each part and what is wrong with it; `ok` where nothing is."""
+        return {name: check() or "ok" for name, check in self._checks.items()}
+
+    async def live(self, _: Request) -> Response:
+        """The process runs."""
+        return JSONResponse({"status": "ok"})
+
+    async def ready(self, _: Request) -> Response:
+        """200 when every part is in order, else 503 with what is wrong."""
+        report = self.report()
+        is_ready = all(what == "ok" for what in report.values())
+        return JSONResponse(
+            {"status": "ok" if is_ready else "unavailable", "parts": report}, status_code=200 if is_ready else 503
+        )
+
+    def routes(self) -> list[Route]:
+        """Where the answers are served."""
+        return [Route("/health/live", self.live), Route("/health/ready", self.ready)]
+
+
+class QuietServer(uvicorn.Server):
+    """A web server that leaves the signals to its process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """See uvicorn.Server."""
+        yield
+
+
+def health_server(health: Health, port: int) -> QuietServer:
+    """Serves a process's health on this port of this machine."""
+    app = Starlette(routes=health.routes())
+    return QuietServer(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False))

@@ -1,0 +1,347 @@
+"""The model port: texts, pictures and searches from a model, and a name for every way in which it can fail.
+
+Speaks OpenAI's protocol through its SDK (Responses and Images), against any server that does. The SDK's own retries are
+off: every attempt is ours, and stands in the log.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+
+import httpx2
+import openai
+from openai import AsyncOpenAI
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseFailedEvent,
+    ResponseIncompleteEvent,
+    ResponseOutputRefusal,
+    ResponseOutputText,
+    ResponseTextDeltaEvent,
+)
+
+from chassis.settings import Settings
+from chassis.stage import GiveUp, Retry, Verdicts, WorkFailed
+from contracts.events import Usage
+
+Say = Callable[[str], Awaitable[None]]
+
+ANSWER_CHARACTERS_MAX = 200_000
+"""Of a text: thirty times the longest blog post. An event may have one megabyte."""
+
+PICTURE_BYTES_MAX = 32 * 1024**2
+
+CALL_TIMEOUT_S = 600.0
+"""For the SDK; the deadline of the attempt, which is shorter, is what counts."""
+
+QUOTA_CODES = {
+    "insufficient_quota",
+    "credit_balance_exhausted",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "quota_exceeded",
+}
+"""429s that no waiting mends: the account has to be topped up."""
+
+REFUSAL_CODES = {"content_policy_violation", "moderation_blocked", "content_filter"}
+
+
+class RateLimited(WorkFailed):
+    """The model's provider asks for fewer requests at a time."""
+
+
+class ModelUnavailable(WorkFailed):
+    """The model does not answer, or answers with an error of its own. A part of an answer may have been billed."""
+
+
+class AnswerMalformed(WorkFailed):
+    """The model's answer is empty or cannot be read. It may have been billed."""
+
+
+class QuotaUsedUp(WorkFailed):
+    """The account's quota at the model's provider is used up. Top it up, then resume the workflow."""
+
+
+class KeyRefused(WorkFailed):
+    """The model's provider refuses the key. Set a valid OPENAI_API_KEY, then resume the workflow."""
+
+
+class RequestRefused(WorkFailed):
+    """The model's provider cannot do what was asked of it: is the model's name right?"""
+
+
+class ContentRefused(WorkFailed):
+    """The model refuses to work on this topic."""
+
+
+MODEL_VERDICTS: Verdicts = {
+    RateLimited: Retry(timedelta(seconds=5)),
+    ModelUnavailable: Retry(timedelta(seconds=2)),
+    AnswerMalformed: Retry(timedelta(seconds=1)),
+    QuotaUsedUp: GiveUp(),
+    KeyRefused: GiveUp(),
+    RequestRefused: GiveUp(),
+    ContentRefused: GiveUp(retryable=False),
+}
+"""What follows from each failure, in every stage that uses a model."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A text, and what it cost."""
+
+    text: str
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A page that the model cites."""
+
+    url: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A text written from a search: the pages it cites, in the order in which it cites them."""
+
+    text: str
+    citations: tuple[Citation, ...]
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture's bytes, and what it cost."""
+
+    data: bytes
+    usage: Usage
+
+
+class Model:
+    """Texts, searches and pictures from one provider. Every method raises WorkFailed, in one of the kinds above."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._text_model, self._image_model, self._image_size = (
+            settings.text_model,
+            settings.image_model,
+            settings.image_size,
+        )
+        self._client = AsyncOpenAI(
+            # A server of one's own often wants no key; the SDK insists on one.
+            api_key=settings.openai_api_key.get_secret_value().strip() or "none",
+            base_url=settings.openai_base_url,
+            max_retries=0,
+            timeout=CALL_TIMEOUT_S,
+        )
+
+    async def write(self, *, instructions: str, input: str, say: Say | None = None) -> Written:
+        """A text as instructed about this input. `say` hears it piece by piece while it is written."""
+        with _named():
+            response = await self._respond(instructions, input, say)
+        usage = self._usage(response, instructions)
+        return Written(_text(response, usage), usage)
+
+    async def search(self, *, instructions: str, input: str, say: Say | None = None) -> Searched:
+        """Searches the web, and writes about what was found."""
+        with _named():
+            response = await self._respond(
+                instructions,
+                input,
+                say,
+                tools=[{"type": "web_search"}],
+                include=["web_search_call.action.sources"],
+            )
+        searches = sum(item.type == "web_search_call" for item in response.output)
+        usage = self._usage(response, instructions).model_copy(update={"searches": searches})
+        return Searched(_text(response, usage), _citations(response), usage)
+
+    async def draw(self, prompt: str) -> Drawn:
+        """A picture of what the prompt says."""
+        with _named():
+            answer = await self._client.images.generate(
+                model=self._image_model, prompt=prompt, size=cast(Any, self._image_size), n=1
+            )
+        told = answer.usage
+        usage = Usage(
+            provider="openai",
+            model=self._image_model,
+            input_tokens=told.input_tokens if told else 0,
+            output_tokens=told.output_tokens if told else 0,
+            images=len(answer.data or []),
+            request_ids=_request_ids(answer),
+            prompt_hash=_digest(prompt),
+        )
+        encoded = answer.data[0].b64_json if answer.data else None
+        if not encoded or len(encoded) > PICTURE_BYTES_MAX * 4 // 3 + 4:
+            raise AnswerMalformed("The model's answer holds no picture, or far too large a one.", usage=usage)
+        try:
+            return Drawn(base64.b64decode(encoded, validate=True), usage)
+        except binascii.Error as wrong:
+            raise AnswerMalformed("The model's answer holds no readable picture.", usage=usage) from wrong
+
+    async def _respond(self, instructions: str, input: str, say: Say | None, **options: Any) -> Response:
+        """The whole response, streamed: a stream shows that the model is alive, and what it writes."""
+        stream = await self._client.responses.create(
+            model=self._text_model, instructions=instructions, input=input, stream=True, **options
+        )
+        written = 0
+        async with stream:
+            async for event in stream:
+                if isinstance(event, ResponseTextDeltaEvent):
+                    written += len(event.delta)
+                    if written > ANSWER_CHARACTERS_MAX:
+                        raise AnswerMalformed(
+                            f"The model's answer is longer than {ANSWER_CHARACTERS_MAX:,} characters."
+                        )
+                    if say:
+                        await say(event.delta)
+                elif isinstance(event, ResponseCompletedEvent | ResponseIncompleteEvent | ResponseFailedEvent):
+                    return event.response
+        raise ModelUnavailable("The model's answer ended in the middle. It may have been billed.", cost_known=False)
+
+    def _usage(self, response: Response, instructions: str) -> Usage:
+        told: Any = response.usage
+        given, made = getattr(told, "input_tokens_details", None), getattr(told, "output_tokens_details", None)
+        return Usage(
+            provider="openai",
+            model=response.model,
+            input_tokens=getattr(told, "input_tokens", 0) or 0,
+            cached_tokens=getattr(given, "cached_tokens", 0) or 0,
+            output_tokens=getattr(told, "output_tokens", 0) or 0,
+            reasoning_tokens=getattr(made, "reasoning_tokens", 0) or 0,
+            request_ids=(response.id,),
+            prompt_hash=_digest(instructions),
+        )
+
+
+def total(first: Usage, *further: Usage) -> Usage:
+    """What several calls for one work used together; named after the first."""
+    usages = (first, *further)
+    counts = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "images", "searches", "calls")
+    summed: dict[str, Any] = {name: sum(getattr(usage, name) for usage in usages) for name in counts}
+    request_ids = tuple(request_id for usage in usages for request_id in usage.request_ids)
+    return first.model_copy(update={**summed, "request_ids": request_ids})
+
+
+# ---------------------------------------------------------------- what an answer says
+
+
+def _text(response: Response, usage: Usage) -> str:
+    """The text of a finished response. Raises what stands in its place."""
+    if response.status == "failed":
+        raise _by_code(response.error.code if response.error else None, usage)
+    if response.status == "incomplete":
+        reason = response.incomplete_details.reason if response.incomplete_details else None
+        if reason == "content_filter":
+            raise ContentRefused(usage=usage)
+        raise AnswerMalformed("The model stopped before its text was done.", usage=usage)
+    parts = [part for item in response.output if item.type == "message" for part in item.content]
+    if any(isinstance(part, ResponseOutputRefusal) for part in parts):
+        raise ContentRefused(usage=usage)
+    # A zero byte cannot stand in Postgres' text.
+    text = "".join(part.text for part in parts if isinstance(part, ResponseOutputText)).replace("\x00", "").strip()
+    if not text or len(text) > ANSWER_CHARACTERS_MAX:
+        raise AnswerMalformed("The model's answer is empty, or far too long.", usage=usage)
+    return text
+
+
+def _citations(response: Response) -> tuple[Citation, ...]:
+    """The pages that the text cites, each once, in the order of their first mention."""
+    marks = [
+        mark
+        for item in response.output
+        if item.type == "message"
+        for part in item.content
+        if isinstance(part, ResponseOutputText)
+        for mark in part.annotations
+        if mark.type == "url_citation"
+    ]
+    return tuple({mark.url: Citation(mark.url, mark.title) for mark in reversed(marks)}.values())[::-1]
+
+
+def _request_ids(answer: openai.BaseModel) -> tuple[str, ...]:
+    request_id = getattr(answer, "_request_id", None)
+    return (request_id,) if request_id else ()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# ---------------------------------------------------------------- what a failure means
+
+
+@contextmanager
+def _named() -> Generator[None]:
+    """Gives a failure of the SDK its name here. What the provider said is not passed on: it may quote key or prompt."""
+    try:
+        yield
+    except openai.APITimeoutError as late:
+        raise ModelUnavailable("The model did not answer in time. It may have been billed.", cost_known=False) from late
+    except openai.APIConnectionError as unreachable:
+        was_sent = not isinstance(unreachable.__cause__, httpx2.ConnectError)
+        raise ModelUnavailable("The model cannot be reached.", cost_known=not was_sent) from unreachable
+    except openai.APIStatusError as refused:
+        raise _by_status(refused) from refused
+    except (openai.APIResponseValidationError, json.JSONDecodeError) as unreadable:
+        raise AnswerMalformed(cost_known=False) from unreadable
+    except openai.APIError as told:  # an error within a stream
+        raise _by_code(told.code) from told
+    except httpx2.TransportError as broken:
+        raise ModelUnavailable("The model's answer broke off. It may have been billed.", cost_known=False) from broken
+
+
+def _by_status(refused: openai.APIStatusError) -> WorkFailed:
+    code, kind = refused.code or "", refused.type or ""
+    match refused.status_code:
+        case 401 | 403:
+            return KeyRefused()
+        case 429 if code in QUOTA_CODES or kind in QUOTA_CODES:
+            return QuotaUsedUp()
+        case 429:
+            return RateLimited(retry_after=_retry_after(refused.response.headers))
+        case 408 | 409:
+            return ModelUnavailable(f"The model's provider answered {refused.status_code}.")
+        case status if status >= 500:
+            return ModelUnavailable(
+                f"The model's provider answered {status}.", retry_after=_retry_after(refused.response.headers)
+            )
+        case _ if code in REFUSAL_CODES:
+            return ContentRefused()
+        case status:
+            return RequestRefused(f"The model's provider refused the request: {status} {code}".strip() + ".")
+
+
+def _by_code(code: str | None, usage: Usage | None = None) -> WorkFailed:
+    if code in QUOTA_CODES:
+        return QuotaUsedUp(usage=usage)
+    if code == "rate_limit_exceeded":
+        return RateLimited(usage=usage)
+    if code in REFUSAL_CODES:
+        return ContentRefused(usage=usage)
+    if code in (None, "server_error", "server_is_overloaded", "vector_store_timeout"):
+        return ModelUnavailable("The model failed while it wrote.", usage=usage, cost_known=usage is not None)
+    return RequestRefused(f"The model refused the request: {code}.", usage=usage)
+
+
+def _retry_after(headers: httpx2.Headers) -> timedelta:
+    """How long the provider asks to wait (RFC 9110, section 10.2.3: seconds or a date); zero when it does not say."""
+    told = headers.get("retry-after", "")
+    try:
+        return timedelta(seconds=max(0.0, min(float(told), 86_400.0)))
+    except ValueError:
+        pass
+    try:
+        return max(timedelta(0), parsedate_to_datetime(told) - datetime.now(UTC))
+    except (TypeError, ValueError):
+        return timedelta(0)

@@ -1,0 +1,115 @@
+"""The object store: pictures, in any S3."""
+
+import asyncio
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+import urllib3
+from minio import Minio
+from minio.error import InvalidResponseError, MinioException, S3Error
+from urllib3.exceptions import HTTPError
+
+from chassis.settings import Settings
+from chassis.stage import WorkFailed
+from chassis.telemetry import Seldom
+
+PAUSES_S = (0.5, 1.0, 2.0, 4.0)
+"""Between tries to upload what was paid for; the last one until the attempt's deadline ends it."""
+
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 3.0, 20.0
+CONNECTIONS_MAX = 32
+
+log = structlog.get_logger("object_store")
+
+
+class ObjectStoreUnavailable(WorkFailed):
+    """The object store does not take the picture at the moment."""
+
+
+@dataclass(frozen=True)
+class Object:
+    """What is stored under a key."""
+
+    data: bytes
+    content_type: str
+
+
+class ObjectStore(Protocol):
+    """Where pictures are kept."""
+
+    async def put(self, key: str, data: bytes, content_type: str) -> None:
+        """Stores the bytes under the key and makes sure that they arrived. Storing the same twice is harmless."""
+        ...
+
+    async def get(self, key: str) -> Object | None:
+        """What is stored under the key, or None. Raises ObjectStoreUnavailable."""
+        ...
+
+
+class S3Store:
+    """An object store that speaks S3's protocol."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._bucket = settings.s3_bucket
+        self._seldom = Seldom()
+        self._client = Minio(
+            settings.s3_endpoint,
+            settings.s3_access_key,
+            settings.s3_secret_key.get_secret_value(),
+            secure=settings.s3_secure,
+            region="us-east-1",  # given, so that the client does not ask the server for it
+            http_client=urllib3.PoolManager(
+                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
+                maxsize=CONNECTIONS_MAX,
+                retries=False,  # the retries are ours, where they can be seen
+            ),
+        )
+
+    async def put(self, key: str, data: bytes, content_type: str) -> None:
+        """See ObjectStore. Tries until its caller's deadline: the picture was paid for, and is only here."""
+        for number in range(1_000):
+            try:
+                return await asyncio.to_thread(self._put, key, data, content_type)
+            except ObjectStoreUnavailable as unavailable:
+                if self._seldom.allows(str(unavailable), asyncio.get_running_loop().time()):
+                    log.warning("upload failed, trying again", key=key, why=str(unavailable))
+                await asyncio.sleep(PAUSES_S[min(number, len(PAUSES_S) - 1)])
+        raise ObjectStoreUnavailable
+
+    async def get(self, key: str) -> Object | None:
+        """See ObjectStore."""
+        return await asyncio.to_thread(self._get, key)
+
+    def _put(self, key: str, data: bytes, content_type: str) -> None:
+        try:
+            self._client.put_object(self._bucket, key, io.BytesIO(data), len(data), content_type)
+        except (MinioException, HTTPError, OSError) as wrong:
+            raise _unavailable(wrong) from wrong
+        stored = self._get(key)  # checksums in headers are not checked by every S3 server
+        if stored is None or hashlib.sha256(stored.data).digest() != hashlib.sha256(data).digest():
+            raise ObjectStoreUnavailable("The object store does not hold what was uploaded.")
+
+    def _get(self, key: str) -> Object | None:
+        try:
+            response = self._client.get_object(self._bucket, key)
+        except S3Error as wrong:
+            if wrong.code in ("NoSuchKey", "NoSuchBucket"):
+                return None
+            raise _unavailable(wrong) from wrong
+        except (MinioException, InvalidResponseError, HTTPError, OSError) as wrong:
+            raise _unavailable(wrong) from wrong
+        try:
+            return Object(response.read(), response.headers.get("Content-Type", "application/octet-stream"))
+        except (HTTPError, OSError) as wrong:
+            raise _unavailable(wrong) from wrong
+        finally:
+            response.close()
+            response.release_conn()
+
+
+def _unavailable(wrong: Exception) -> ObjectStoreUnavailable:
+    code = getattr(wrong, "code", None) or type(wrong).__name__
+    return ObjectStoreUnavailable(f"The object store does not answer as it should: {code}.")

@@ -1,0 +1,129 @@
+"""The life of a stage's process: connect, pull, work, say how it is, and on SIGTERM finish what is held and go."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+from nats.aio.msg import Msg
+
+from chassis.connection import Connection
+from chassis.consumer import Consumer
+from chassis.deltas import delta_streams
+from chassis.event_store import NotAllowed
+from chassis.health import Health, health_server
+from chassis.jetstream_store import JetStreamStore
+from chassis.runner import Runner
+from chassis.settings import Settings, load_settings
+from chassis.stage import Stage
+from chassis.telemetry import set_up_logs
+from contracts import subjects
+from contracts.envelope import UnreadableEvent, decode
+from contracts.events import WorkflowCancelled
+
+T = TypeVar("T")
+
+log = structlog.get_logger("process")
+
+
+class WrongSettings(Exception):
+    """The process cannot do its work as it is set; the message says which setting."""
+
+
+def run_stage(stage: Stage[T], make_tools: Callable[[Settings], T]) -> None:
+    """Runs one stage in this process until SIGTERM or SIGINT. Exit code 0 after a drain, 1 when it cannot go on."""
+    settings = load_settings()
+    set_up_logs(stage.name, settings.log_level, settings.log_format)
+    try:
+        asyncio.run(_run_stage(stage, make_tools(settings), settings))
+    except (NotAllowed, WrongSettings) as wrong:
+        log.error("cannot start", why=str(wrong))
+        sys.exit(1)
+
+
+async def connect(settings: Settings, service: str) -> Connection:
+    """The service's connection to NATS, under its own user. Raises NotAllowed for a wrong password."""
+    return await Connection.open(
+        settings.nats_url,
+        user=settings.nats_user or service,
+        password=settings.nats_password.get_secret_value(),
+        name=worker_name(service),
+    )
+
+
+def worker_name(service: str) -> str:
+    """Names this process in claims and on NATS."""
+    return f"{service}@{socket.gethostname()}:{os.getpid()}"
+
+
+async def _run_stage(stage: Stage[T], tools: T, settings: Settings) -> None:
+    stopped = _stop_signal()
+    connection = await connect(settings, stage.name)
+    runner = Runner(
+        stage,
+        JetStreamStore(connection, stage.name),
+        tools,
+        worker=worker_name(stage.name),
+        deadline_s=settings.deadline_s,
+        streams=delta_streams(connection, stage.name),
+    )
+    await connection.subscribe(subjects.every_live(WorkflowCancelled), _calls_off(runner))
+    consumer = Consumer(connection, stage.name, runner.run, slots=settings.concurrency)
+    health = Health(
+        nats=lambda: None if connection.is_up else "there is no connection to NATS", consumer=lambda: consumer.trouble
+    )
+    server = health_server(health, settings.health_port) if settings.health_port else None
+    serving = asyncio.create_task(server.serve()) if server else None
+    working = asyncio.create_task(consumer.run())
+    log.info("ready", worker=worker_name(stage.name), slots=settings.concurrency)
+    await asyncio.wait({stopped, working, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
+    if stopped.done():
+        await _drain(consumer, working, settings.drain_s)
+    if server and serving:
+        server.should_exit = True
+        await serving
+    lost = connection.closed.done()
+    await connection.close()
+    if not stopped.done():
+        log.error("cannot go on", why="the connection to NATS was closed" if lost else "the consumer ended")
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        sys.exit(1)
+    log.info("stopped")
+
+
+async def _drain(consumer: Consumer, working: "asyncio.Task[None]", drain_s: float) -> None:
+    """Lets what is held end. What takes longer is left to another process: its message comes again."""
+    log.info("draining", for_s=drain_s)
+    consumer.drain()
+    ended, _ = await asyncio.wait({working}, timeout=drain_s)
+    if not ended:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        log.warning("left work to others", why=f"it was not done within {drain_s:g} s")
+
+
+def _calls_off(runner: Runner[T]) -> Callable[[Msg], Awaitable[None]]:
+    async def heard(message: Msg) -> None:
+        try:
+            cancelled = decode(message.subject, message.headers or {}, message.data, position=0)
+        except UnreadableEvent as wrong:
+            log.warning("unreadable cancel", why=str(wrong))
+            return
+        if isinstance(cancelled.event, WorkflowCancelled):
+            runner.call_off(cancelled.key, cancelled.event.run)
+
+    return heard
+
+
+def _stop_signal() -> "asyncio.Future[None]":
+    """Is done at the first SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[None] = loop.create_future()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: stopped.done() or stopped.set_result(None))
+    return stopped
