@@ -104,15 +104,17 @@ class Written:
 
 @dataclass(frozen=True)
 class Citation:
-    """A page that the model cites."""
+    """Where a text cites a page: from character `start` to before `end` stands the mark."""
 
     url: str
     title: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
 class Searched:
-    """A text written from a search: the pages it cites, in the order in which it cites them."""
+    """A text written from a search, and its citations in order."""
 
     text: str
     citations: tuple[Citation, ...]
@@ -248,25 +250,36 @@ def _text(response: Response, usage: Usage) -> str:
     parts = [part for item in response.output if item.type == "message" for part in item.content]
     if any(isinstance(part, ResponseOutputRefusal) for part in parts):
         raise ContentRefused(usage=usage)
-    # A zero byte cannot stand in Postgres' text.
-    text = "".join(part.text for part in parts if isinstance(part, ResponseOutputText)).replace("\x00", "").strip()
+    text = _joined(response)
     if not text or len(text) > ANSWER_CHARACTERS_MAX:
         raise AnswerMalformed("The model's answer is empty, or far too long.", usage=usage)
     return text
 
 
-def _citations(response: Response) -> tuple[Citation, ...]:
-    """The pages that the text cites, each once, in the order of their first mention."""
-    marks = [
-        mark
+def _joined(response: Response) -> str:
+    # A zero byte cannot stand in Postgres' text; a space in its place keeps the citations where they are.
+    return "".join(part.text for part in _text_parts(response)).replace("\x00", " ").rstrip()
+
+
+def _text_parts(response: Response) -> list[ResponseOutputText]:
+    return [
+        part
         for item in response.output
         if item.type == "message"
         for part in item.content
         if isinstance(part, ResponseOutputText)
-        for mark in part.annotations
-        if mark.type == "url_citation"
     ]
-    return tuple({mark.url: Citation(mark.url, mark.title) for mark in reversed(marks)}.values())[::-1]
+
+
+def _citations(response: Response) -> tuple[Citation, ...]:
+    """Every mark in the joined text, in order."""
+    marks, offset = list[Citation](), 0
+    for part in _text_parts(response):
+        for mark in part.annotations:
+            if mark.type == "url_citation":
+                marks.append(Citation(mark.url, mark.title, offset + mark.start_index, offset + mark.end_index))
+        offset += len(part.text)
+    return tuple(sorted(marks, key=lambda mark: mark.start))
 
 
 def _request_ids(answer: openai.BaseModel) -> tuple[str, ...]:

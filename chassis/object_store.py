@@ -15,6 +15,7 @@ from urllib3.exceptions import HTTPError
 from chassis.settings import Settings
 from chassis.stage import WorkFailed
 from chassis.telemetry import Seldom
+from contracts.subjects import WorkflowKey
 
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 """Between tries to upload what was paid for; the last one until the attempt's deadline ends it."""
@@ -23,6 +24,16 @@ CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 3.0, 20.0
 CONNECTIONS_MAX = 32
 
 log = structlog.get_logger("object_store")
+
+
+def picture_key(workflow: WorkflowKey, sha256: str, ending: str) -> str:
+    """Where a workflow's picture is kept. The hash of its bytes is part of the key, so storing it twice is harmless."""
+    return f"images/{workflow.owner}/{workflow.workflow_id}/{sha256}.{ending}"
+
+
+def picture_pointer(owner: str, sha256: str) -> str:
+    """Where the key of a picture stands, for those who know only its hash."""
+    return f"pointers/{owner}/{sha256}"
 
 
 class ObjectStoreUnavailable(WorkFailed):

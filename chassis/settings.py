@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr = Field(SecretStr(""), validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
     tavily_api_key: SecretStr = Field(SecretStr(""), validation_alias="TAVILY_API_KEY")
+    tavily_base_url: str | None = None
     text_model: str = "gpt-6-luna"
     image_model: str = "gpt-image-2.6-flare"
     image_size: Annotated[str, Field(pattern=r"^[0-9]{2,4}x[0-9]{2,4}$|^auto$")] = "1024x1024"

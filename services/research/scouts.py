@@ -1,0 +1,166 @@
+"""Scouts: who finds sources. OpenAI's web search, Tavily, or nobody."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+from tavily import AsyncTavilyClient
+from tavily.errors import (
+    ForbiddenError,
+    InvalidAPIKeyError,
+    MissingAPIKeyError,
+    UsageLimitExceededError,
+)
+from tavily.errors import (
+    TimeoutError as TavilyTimeout,
+)
+
+from chassis.model import (
+    MODEL_VERDICTS,
+    AnswerMalformed,
+    Model,
+    ModelUnavailable,
+    QuotaUsedUp,
+    RateLimited,
+    Say,
+    Searched,
+)
+from chassis.prompts import brief_lines, load_prompt, one_line
+from chassis.settings import Settings
+from chassis.stage import GiveUp, Verdicts, WorkFailed
+from contracts.events import Usage, WorkflowRequested
+
+SOURCES_MAX = 20
+QUOTE_LENGTH_MAX = 2_000
+TITLE_LENGTH_MAX = 300
+TAVILY_QUERY_LENGTH_MAX = 400
+"""Longer queries are refused by Tavily."""
+
+SEARCH = load_prompt(__file__, "search")
+
+
+class ResearchSwitchedOff(WorkFailed):
+    """Research was asked for, but this installation searches nowhere: set PRESSROOM_RESEARCH, then resume."""
+
+
+class TavilyKeyRefused(WorkFailed):
+    """Tavily refuses the key. Set a valid TAVILY_API_KEY, then resume the workflow."""
+
+
+SCOUT_VERDICTS: Verdicts = {**MODEL_VERDICTS, ResearchSwitchedOff: GiveUp(), TavilyKeyRefused: GiveUp()}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that was found. `quote` is text of the page itself, or None."""
+
+    url: str
+    title: str
+    quote: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search brought. The notes cite pages by their place in `pages`, from 1."""
+
+    notes: str
+    pages: tuple[Page, ...]
+    usage: Usage
+
+
+class Scout(Protocol):
+    """Finds sources about what was asked. Raises WorkFailed."""
+
+    async def find_sources(self, asked: WorkflowRequested, say: Say) -> Found:
+        """What the search brought; no pages where nothing was found."""
+        ...
+
+
+class OpenAIScout:
+    """Searches with the model's own web search."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    async def find_sources(self, asked: WorkflowRequested, say: Say) -> Found:
+        """See Scout. The model tells of its pages but does not hand over their text: there are no quotes."""
+        searched = await self._model.search(instructions=SEARCH.template, input=brief_lines(asked), say=say)
+        pages = worth_citing(Page(citation.url, citation.title) for citation in searched.citations)
+        return Found(_numbered(searched, pages), pages, searched.usage)
+
+
+class TavilyScout:
+    """Searches with Tavily, which hands over text of each page."""
+
+    def __init__(self, key: str, base_url: str | None = None) -> None:
+        self._client: Any = AsyncTavilyClient(key, api_base_url=base_url)  # its own types are partial
+
+    async def find_sources(self, asked: WorkflowRequested, say: Say) -> Found:
+        """See Scout."""
+        answer = await self._search(one_line(asked.topic)[:TAVILY_QUERY_LENGTH_MAX])
+        try:
+            pages = worth_citing(Page(r["url"], r.get("title") or "", r.get("content")) for r in answer["results"])
+        except (KeyError, TypeError) as wrong:
+            raise AnswerMalformed("Tavily's answer cannot be read.") from wrong
+        notes = "\n\n".join(f"{page.title}: {page.quote} [{number}]" for number, page in enumerate(pages, start=1))
+        request_id = answer.get("request_id")
+        usage = Usage(
+            provider="tavily", model="search", searches=1, request_ids=(str(request_id),) if request_id else ()
+        )
+        return Found(notes, pages, usage)
+
+    async def _search(self, query: str) -> dict[str, Any]:
+        try:
+            return await self._client.search(query, search_depth="advanced", max_results=8)
+        except (InvalidAPIKeyError, MissingAPIKeyError) as refused:
+            raise TavilyKeyRefused from refused
+        except UsageLimitExceededError as limited:
+            raise RateLimited(retry_after=timedelta(seconds=30)) from limited
+        except ForbiddenError as used_up:  # 432 and 433: the plan's limit
+            raise QuotaUsedUp("Tavily's quota is used up. Top it up, then resume the workflow.") from used_up
+        except (TavilyTimeout, httpx.HTTPError) as silent:
+            raise ModelUnavailable("Tavily does not answer.", cost_known=False) from silent
+
+
+class NoScout:
+    """Searches nowhere, and says so."""
+
+    async def find_sources(self, asked: WorkflowRequested, say: Say) -> Found:
+        """See Scout. Raises ResearchSwitchedOff."""
+        raise ResearchSwitchedOff
+
+
+def make_scout(settings: Settings) -> Scout:
+    """The scout that these settings name."""
+    match settings.researcher:
+        case "openai":
+            return OpenAIScout(Model(settings))
+        case "tavily":
+            return TavilyScout(settings.tavily_api_key.get_secret_value().strip(), settings.tavily_base_url)
+        case "none":
+            return NoScout()
+
+
+def worth_citing(pages: Iterable[Page]) -> tuple[Page, ...]:
+    """The pages that a reader can open, each once, with clean titles; a page without a title has its host's name."""
+    found: dict[str, Page] = {}
+    for page in pages:
+        address = urlsplit(page.url)
+        if address.scheme in ("http", "https") and address.hostname and len(found) < SOURCES_MAX:
+            title = one_line(page.title)[:TITLE_LENGTH_MAX] or address.hostname
+            quote = (page.quote or "").strip()[:QUOTE_LENGTH_MAX] or None
+            found.setdefault(page.url, Page(page.url, title, quote))
+    return tuple(found.values())
+
+
+def _numbered(searched: Searched, pages: tuple[Page, ...]) -> str:
+    """The notes with each citation replaced by the number of its page, so that a writer can cite the same one."""
+    numbers = {page.url: number for number, page in enumerate(pages, start=1)}
+    notes = searched.text
+    for mark in reversed(searched.citations):
+        number = numbers.get(mark.url)
+        notes = notes[: mark.start] + (f"[{number}]" if number else "") + notes[mark.end :]
+    return notes
