@@ -17,6 +17,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
+from nats.errors import SlowConsumerError
 
 from chassis.event_store import NotAllowed
 from chassis.telemetry import Seldom
@@ -63,6 +64,7 @@ class Connection:
         self._seldom = Seldom()
         self._inbox, self._closing = "", False
         self.on_reconnect: list[Callable[[], None]] = []
+        self.on_messages_dropped: list[Callable[[], None]] = []
         self._refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -190,6 +192,9 @@ class Connection:
             self._fail(NotAllowed(f"{self._user} may not use {refused[1]}"), only=refused[1])
         if not self._inbox and "authorization violation" in str(error).lower() and not self._refused.done():
             self._refused.set_result(None)
+        if isinstance(error, SlowConsumerError):
+            for tell in self.on_messages_dropped:
+                tell()
         if self._seldom.allows(str(error), time.monotonic()):
             log.error("nats error", error=str(error) or type(error).__name__)
 

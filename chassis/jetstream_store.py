@@ -57,10 +57,6 @@ class JetStreamStore:
                 await asyncio.sleep(pause)
         raise StoreUnavailable(f"the log answers with a history that lacks revision {reach}, which it had stored")
 
-    async def read_after(self, key: WorkflowKey, position: int) -> list[Recorded[Event]]:
-        """The events of one workflow behind this position of the log, in order of revision. Raises as `read` does."""
-        return await self._get(key, position + 1)
-
     async def append(self, history: History, event: Event, *, id: str, cause: str | None = None) -> Recorded[Event]:
         """See EventStore.append."""
         subject = str(EventSubject(history.key, self._service, event.type, history.revision + 1))
@@ -79,12 +75,7 @@ class JetStreamStore:
         return decode(subject, headers, body, position=_position(answer))
 
     async def _read_once(self, key: WorkflowKey) -> History:
-        return as_history(key, await self._get(key, 0))
-
-    async def _get(self, key: WorkflowKey, from_position: int) -> list[Recorded[Event]]:
-        wanted: dict[str, Any] = {"multi_last": [history_subject(key)]}
-        if from_position:
-            wanted["seq"] = from_position
+        wanted = {"multi_last": [history_subject(key)]}  # each subject is written once, so these are all
         try:
             answers = await self._connection.ask_all(
                 DIRECT_GET, json.dumps(wanted).encode(), until=_is_status, timeout_s=READ_TIMEOUT_S
@@ -95,7 +86,7 @@ class JetStreamStore:
         status = (end.headers or {}).get(STATUS)
         if status not in ("204", "404"):
             raise StoreUnavailable(f"the log answered {status} {(end.headers or {}).get('Description', '')}")
-        return sorted((_recorded(message) for message in found), key=lambda recorded: recorded.revision)
+        return as_history(key, [_recorded(message) for message in found])
 
 
 def _is_status(message: Msg) -> bool:

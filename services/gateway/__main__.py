@@ -1,0 +1,91 @@
+"""Runs the gateway: python -m services.gateway"""
+
+import asyncio
+import socket
+import sys
+
+import structlog
+import uvicorn
+
+from chassis.event_store import NotAllowed
+from chassis.health import Health
+from chassis.jetstream_store import JetStreamStore
+from chassis.object_store import S3Store
+from chassis.process import connect
+from chassis.settings import Settings, load_settings
+from chassis.telemetry import set_up_logs
+from contracts.services import GATEWAY
+from services.gateway.app import Parts, make_app
+from services.gateway.desk import Desk
+from services.gateway.tail import Tails
+
+SOCKET_FRAME_BYTES_MAX = 1024**2
+"""Above this uvicorn itself closes a websocket (1009); between 64 KiB and this, the client is told why."""
+
+SEND_BUFFER_BYTES = 65_536
+"""Of one connection in the kernel: a client that never reads would otherwise absorb 4 MB before it is noticed."""
+
+GOODBYE_S = 3
+
+log = structlog.get_logger("gateway")
+
+
+async def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT, or until the connection to NATS has ended for good."""
+    listener = _bind(settings.host, settings.port)
+    connection = await connect(settings, GATEWAY)
+    store = JetStreamStore(connection, GATEWAY)
+    parts = Parts(
+        desk=Desk(store, researches=settings.researcher != "none"),
+        tails=Tails(connection, store),
+        gallery=S3Store(settings),
+        health=Health(nats=lambda: None if connection.is_up else "there is no connection to NATS"),
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            make_app(parts),
+            ws="websockets-sansio",
+            ws_max_size=SOCKET_FRAME_BYTES_MAX,
+            ws_per_message_deflate=False,  # it costs 34 KB a socket and half the throughput
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GOODBYE_S,
+            timeout_keep_alive=30,
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    log.info("ready", address=f"http://{settings.host}:{settings.port}")
+    await asyncio.wait({serving, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
+    lost = connection.closed.done()
+    server.should_exit = True
+    await serving
+    await connection.close()
+    if lost:
+        log.error("cannot go on", why="the connection to NATS was closed")
+        sys.exit(1)
+    log.info("stopped")
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # accepted sockets inherit it
+    listener.bind((host, port))
+    return listener
+
+
+def main() -> None:
+    """Exit code 0 after a clean stop, 1 when it cannot go on."""
+    settings = load_settings()
+    set_up_logs(GATEWAY, settings.log_level, settings.log_format)
+    try:
+        asyncio.run(serve(settings))
+    except (NotAllowed, OSError) as wrong:
+        log.error("cannot start", why=str(wrong))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

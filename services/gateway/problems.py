@@ -1,0 +1,97 @@
+"""Problems: every error over HTTP as RFC 9457 problem details, with a code for programs and a sentence for people."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+
+from chassis.event_store import LogFull, OutcomeUnknown, StoreUnavailable
+from chassis.object_store import ObjectStoreUnavailable
+from contracts.requests import sentence
+from contracts.workflow import RequestConflict
+
+RETRY_AFTER_S = 2
+
+log = structlog.get_logger("gateway")
+
+
+class Problem(BaseModel):
+    """What went wrong, as RFC 9457 has it; `code` is for programs."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+class ProblemFound(Exception):
+    """Ends a request with a problem."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail = status, code, detail
+
+
+def problem(status: int, code: str, detail: str) -> JSONResponse:
+    """The answer that tells of a problem."""
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, code=code)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return JSONResponse(body.model_dump(), status, headers, media_type="application/problem+json")
+
+
+def add_problems(app: FastAPI) -> None:
+    """Has every error of this application told as a problem."""
+    table: dict[type[Exception], Callable[[Exception], JSONResponse]] = {
+        ProblemFound: _found,
+        RequestValidationError: _invalid,
+        ValidationError: _invalid,
+        HTTPException: _http,
+        RequestConflict: lambda wrong: problem(409, "request-conflict", str(wrong)),
+        LogFull: lambda _: problem(507, "log-full", "The log is full; nothing was recorded. Tell whoever runs this."),
+        StoreUnavailable: _unavailable,
+        OutcomeUnknown: _unavailable,
+        ObjectStoreUnavailable: lambda wrong: problem(503, "object-store-unavailable", str(wrong)),
+    }
+    for kind, tell in table.items():
+        app.add_exception_handler(kind, _handler(tell))
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _handler(tell: Callable[[Exception], JSONResponse]) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
+    async def handle(_: Request, wrong: Exception) -> JSONResponse:
+        return tell(wrong)
+
+    return handle
+
+
+def _found(wrong: Exception) -> JSONResponse:
+    assert isinstance(wrong, ProblemFound)  # noqa: S101
+    return problem(wrong.status, wrong.code, wrong.detail)
+
+
+def _invalid(wrong: Exception) -> JSONResponse:
+    if isinstance(wrong, ValidationError):
+        return problem(422, "bad-request", sentence(wrong))
+    assert isinstance(wrong, RequestValidationError)  # noqa: S101
+    told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong.errors()[:10])
+    return problem(422, "bad-request", told)
+
+
+def _http(wrong: Exception) -> JSONResponse:
+    assert isinstance(wrong, HTTPException)  # noqa: S101
+    return problem(wrong.status_code, HTTPStatus(wrong.status_code).phrase.lower().replace(" ", "-"), str(wrong.detail))
+
+
+def _unavailable(_: Exception) -> JSONResponse:
+    return problem(503, "log-unavailable", "The log does not answer at the moment; try again in a few seconds.")
+
+
+async def _unexpected(request: Request, wrong: Exception) -> JSONResponse:
+    log.exception("unexpected", path=request.url.path, exc_info=wrong)
+    return problem(500, "unexpected", "Something unexpected went wrong here; the gateway's log says what.")
