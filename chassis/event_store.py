@@ -19,6 +19,10 @@ Clock = Callable[[], datetime]
 """Gives the time as an aware datetime in UTC."""
 
 
+EVENT_BYTES_MAX = 1024**2 - 8 * 1024
+"""Of an event's body: one megabyte, as much as nats-server takes, less room for headers."""
+
+
 def utc_now() -> datetime:
     """The time, by this machine's clock."""
     return datetime.now(UTC)
@@ -38,6 +42,10 @@ class StoreUnavailable(Exception):
 
 class LogFull(StoreUnavailable):
     """The log has reached the size it may have: it takes no events until its limit is raised."""
+
+
+class EventTooLarge(Exception):
+    """The event is larger than the log takes: no further try will help."""
 
 
 class NotAllowed(Exception):
@@ -91,6 +99,12 @@ def as_history(key: WorkflowKey, recorded: list[Recorded[Event]]) -> History:
     return History(key, tuple(recorded))
 
 
+def check_size(event: Event, body: bytes) -> None:
+    """Raises EventTooLarge. Asked before sending: the server would close the connection, and with it all other work."""
+    if len(body) > EVENT_BYTES_MAX:
+        raise EventTooLarge(f"{event.type} would have {len(body):,} bytes; the log takes {EVENT_BYTES_MAX:,} at most")
+
+
 class EventStore(Protocol):
     """The log, for one service: what it appends is written under its own name."""
 
@@ -104,6 +118,6 @@ class EventStore(Protocol):
     async def append(self, history: History, event: Event, *, id: str, cause: str | None = None) -> Recorded[Event]:
         """Appends the event right behind this history, or not at all.
 
-        Raises Conflict (somebody was first), OutcomeUnknown, LogFull, NotAllowed.
+        Raises Conflict (somebody was first), OutcomeUnknown, StoreUnavailable, LogFull, EventTooLarge, NotAllowed.
         """
         ...

@@ -20,6 +20,7 @@ from chassis.event_store import (
     OutcomeUnknown,
     StoreUnavailable,
     as_history,
+    check_size,
     utc_now,
 )
 from contracts.envelope import Recorded, decode, encode
@@ -62,6 +63,7 @@ class JetStreamStore:
         subject = str(EventSubject(history.key, self._service, event.type, history.revision + 1))
         recorded_at = self._clock()
         headers, body = encode(event, id=id, service=self._service, recorded_at=recorded_at, cause=cause)
+        check_size(event, body)
         fence = {
             "Nats-Expected-Last-Subject-Sequence": str(history.position),
             "Nats-Expected-Last-Subject-Sequence-Subject": history_subject(history.key),

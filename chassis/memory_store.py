@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from chassis.event_store import Clock, Conflict, History, utc_now
+from chassis.event_store import Clock, Conflict, History, check_size, utc_now
 from contracts.envelope import Recorded, decode, encode
 from contracts.events import Event
 from contracts.subjects import EventSubject, WorkflowKey
@@ -26,10 +26,11 @@ class MemoryLog:
     def append(
         self, service: str, history: History, event: Event, *, id: str, cause: str | None = None
     ) -> Recorded[Event]:
-        """Appends behind this history. Raises Conflict when it is not the whole history."""
+        """Appends behind this history. Raises Conflict when it is not the whole history, EventTooLarge."""
         self.check_fence(history)
         subject = EventSubject(history.key, service, event.type, history.revision + 1)
         headers, body = encode(event, id=id, service=service, recorded_at=self.clock(), cause=cause)
+        check_size(event, body)
         self.position += 1
         recorded = decode(str(subject), headers, body, position=self.position)
         histories = self.histories(history.key)

@@ -38,6 +38,7 @@ class CloseCode:
     UNKNOWN_WORKFLOW = 4404
     CONFLICT = 4409
     FRAME_TOO_LARGE = 4413
+    TOO_MANY = 4429
 
 
 class Frame(BaseModel):

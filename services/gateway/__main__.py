@@ -16,6 +16,7 @@ from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
 from contracts.services import GATEWAY
 from services.gateway.app import Parts, make_app
+from services.gateway.content import Places
 from services.gateway.desk import Desk
 from services.gateway.tail import Tails
 
@@ -40,6 +41,7 @@ async def serve(settings: Settings) -> None:
         tails=Tails(connection, store),
         gallery=S3Store(settings),
         health=Health(nats=lambda: None if connection.is_up else "there is no connection to NATS"),
+        places=Places(settings.sockets_max),
     )
     server = uvicorn.Server(
         uvicorn.Config(

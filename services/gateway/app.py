@@ -15,7 +15,7 @@ from contracts.requests import ContentRequest
 from contracts.subjects import TOKEN
 from contracts.websocket import FRAME_BYTES_MAX, describe
 from services.gateway.bodies import BoundedBodies
-from services.gateway.content import serve_content
+from services.gateway.content import Places, serve_content
 from services.gateway.desk import OWNER, Desk, ResearchIsOff
 from services.gateway.problems import Problem, ProblemFound, add_problems
 from services.gateway.tail import Tails
@@ -71,6 +71,7 @@ class Parts:
     tails: Tails
     gallery: ObjectStore
     health: Health
+    places: Places
 
 
 def _parts(connection: HTTPConnection) -> Parts:
@@ -112,7 +113,7 @@ async def index() -> RedirectResponse:
 @router.websocket("/content")
 async def content(socket: WebSocket, parts: Needed) -> None:
     """The old dialect: one request in, progress out, then the results."""
-    await serve_content(socket, parts.desk, parts.tails)
+    await serve_content(socket, parts.places, parts.desk, parts.tails)
 
 
 @router.post("/workflows", status_code=202, responses=_problems(409, 413, 422, 503, 507))

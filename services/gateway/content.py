@@ -5,6 +5,8 @@ The workflow does not depend on the socket: one that goes away leaves it running
 
 import asyncio
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -37,9 +39,34 @@ class BadFrame(Exception):
         self.code = code
 
 
-async def serve_content(socket: WebSocket, desk: Desk, tails: Tails) -> None:
+class Places:
+    """How many websockets are served at a time, and how many may be."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._taken = most, 0
+
+    @contextmanager
+    def place(self) -> Generator[bool]:
+        """Takes a place for a while. -> False when there was none left"""
+        self._taken += 1
+        try:
+            yield self._taken <= self._most
+        finally:
+            self._taken -= 1
+
+
+async def serve_content(socket: WebSocket, places: Places, desk: Desk, tails: Tails) -> None:
     """Serves one websocket from its first frame to its close."""
     await socket.accept()
+    with places.place() as is_free:
+        if is_free:
+            await _serve(socket, desk, tails)
+        else:
+            told = "Too many websockets are open here; try again in a minute."
+            await _refuse(socket, CloseCode.TOO_MANY, "too-many-sockets", told, retryable=True)
+
+
+async def _serve(socket: WebSocket, desk: Desk, tails: Tails) -> None:
     try:
         request = await _first_frame(socket)
         key = await desk.start(request)

@@ -1,5 +1,6 @@
 """Writer: the blog post when its inputs are there, then one post for each platform that was asked for."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -100,11 +101,11 @@ async def _write_fitting(
     """A post that fits its platform, and what it used."""
     written = await author.write(instructions=instructions, input=input, say=say)
     text, usage = _plain(written.text), written.usage
-    if complaint := overrun(platform, text):
+    if complaint := await asyncio.to_thread(overrun, platform, text):  # a hostile text takes seconds to count
         stricter = SOCIAL_AGAIN.substitute(instructions=instructions, draft=text, complaint=complaint)
         again = await author.write(instructions=stricter, input=input)
         text, usage = _plain(again.text), total(usage, again.usage)
-    return cut(platform, text).strip(), usage
+    return (await asyncio.to_thread(cut, platform, text)).strip(), usage
 
 
 def _about(attempt: Attempt, blog: BlogWritten) -> str:

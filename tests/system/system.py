@@ -1,0 +1,182 @@
+"""The whole system as its users and operators meet it: `./run up` on a data directory, its address, its processes."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+import httpx2
+import websockets
+
+from contracts.envelope import Recorded
+from contracts.events import EVENT_TYPES, Event
+from contracts.subjects import WorkflowKey
+from local.spawn import noted_processes
+from local.standin.control import StandIn
+from local.state import DataDirectory
+from local.supervisor import REGISTER
+from tests.waiting import until
+
+ROOT = Path(__file__).resolve().parents[2]
+TERMINAL = {"workflow-completed", "workflow-failed", "workflow-cancelled"}
+
+Read = dict[str, Any]
+"""An event as GET /workflows/{id}/events tells it."""
+
+
+class System:
+    """`./run up` in a process of its own. Nothing here ever reaches a paid model."""
+
+    def __init__(self, data: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        self.data, self._arguments = data, arguments
+        self._words = data.parent / "up.err"
+        # An empty value also unsets what a `.env` of the person who runs the tests may hold.
+        unpaid = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": "", "TAVILY_API_KEY": "", "PRESSROOM_STANDIN_LATENCY_S": "0"}
+        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **unpaid, **(environment or {})}
+        self._process: subprocess.Popen[str] | None = None
+        self.address = ""
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Starts it and waits until it says that it is ready."""
+        self._process = self._spawn()
+        assert self._process.stdout
+        line = await asyncio.to_thread(self._process.stdout.readline)
+        assert line.startswith("Pressroom is ready at http://"), self._words.read_text()[-3000:]
+        self.address = line.split()[-1]
+        self.http = httpx2.AsyncClient(base_url=self.address, trust_env=False, timeout=30)
+        self.standin = StandIn(f"http://127.0.0.1:{DataDirectory(self.data).port('stand-in')}")
+
+    def _spawn(self) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "local", "up", "--data", str(self.data), "--port", "0", *self._arguments]
+        with self._words.open("a") as words:
+            return subprocess.Popen(
+                command, cwd=ROOT, env=self._environment, stdout=subprocess.PIPE, stderr=words, text=True
+            )
+
+    async def stop(self) -> int:
+        """Stops it as Ctrl-C does. -> its exit code"""
+        assert self._process
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        code = await asyncio.to_thread(self._process.wait, 40)
+        await self._hang_up()
+        return code
+
+    async def kill_everything(self) -> None:
+        """Kills the supervisor and all its children at one moment, as a power cut of the machine's processes."""
+        assert self._process
+        pids = [self._process.pid, *(pid for pid, *_ in noted_processes(self.data / REGISTER).values())]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        await asyncio.to_thread(self._process.wait)
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        assert self._process and self._process.stdout
+        self._process.stdout.close()
+        await self.http.aclose()
+        await self.standin.__aexit__()
+
+    # ------------------------------------------------------------ its processes
+
+    def pid(self, name: str) -> int:
+        """The process of this name, as `writer-1`."""
+        return noted_processes(self.data / REGISTER)[name][0]
+
+    def terminate(self, name: str) -> None:
+        """Asks a process to go, as an operator does."""
+        os.kill(self.pid(name), signal.SIGTERM)
+
+    def one_more(self, service: str) -> list[str]:
+        """The command that adds a process of this service to the running system."""
+        return [sys.executable, "-m", "local", "service", service, "--data", str(self.data)]
+
+    async def kill_and_see_it_back(self, name: str) -> None:
+        """Kills a process and waits until the supervisor has started another in its place."""
+        before = self.pid(name)
+        os.kill(before, signal.SIGKILL)
+
+        async def is_back() -> bool:
+            return noted_processes(self.data / REGISTER).get(name, (before,))[0] != before
+
+        await until(is_back, f"{name} is started again")
+
+    # ------------------------------------------------------------ its workflows
+
+    async def request(self, topic: str = "The history of tea", **wishes: Any) -> str:
+        """Starts a workflow. -> its id"""
+        answer = await self.http.post("/workflows", json={"topic": topic, **wishes})
+        assert answer.status_code == 202, answer.text
+        return answer.json()["workflow_id"]
+
+    async def events(self, workflow_id: str) -> list[Read]:
+        """What has happened in a workflow so far; nothing while the gateway is away."""
+        try:
+            answer = await self.http.get(f"/workflows/{workflow_id}/events", params={"format": "json"})
+        except httpx2.TransportError:
+            return []
+        return answer.json()["events"] if answer.status_code == 200 else []
+
+    async def until_event(self, workflow_id: str, event: str, **fields: Any) -> Read:
+        """Waits for an event of this type with these fields. -> it"""
+
+        async def look() -> Read | None:
+            fitting = [
+                one
+                for one in await self.events(workflow_id)
+                if one["event"] == event and all(one["data"].get(name) == value for name, value in fields.items())
+            ]
+            return fitting[0] if fitting else None
+
+        return await until(look, f"{event} {fields} in {workflow_id}", within_s=120)
+
+    async def until_closed(self, workflow_ids: Iterable[str], *, within_s: float = 150) -> dict[str, list[Read]]:
+        """Waits until each of these has a terminal event. -> their events"""
+        closed: dict[str, list[Read]] = {}
+
+        async def look() -> bool:
+            for workflow_id in [one for one in workflow_ids if one not in closed]:
+                events = await self.events(workflow_id)
+                if events and events[-1]["event"] in TERMINAL:
+                    closed[workflow_id] = events
+            return len(closed) == len(list(workflow_ids))
+
+        await until(look, "every workflow is closed", within_s=within_s)
+        return closed
+
+    async def watch(self, request: Mapping[str, Any]) -> tuple[list[Read], int | None]:
+        """Sends a request over the old websocket. -> every frame until it is closed, and the code of the close"""
+        async with websockets.connect(f"{self.address.replace('http', 'ws')}/content", proxy=None) as socket:
+            await socket.send(json.dumps(request))
+            frames = [json.loads(frame) async for frame in socket]
+            return frames, socket.close_code
+
+
+def as_recorded(events: Iterable[Read]) -> list[Recorded[Event]]:
+    """Events as they were read, for the rules of a history (tests/simulation/rules.py)."""
+    return [
+        Recorded(
+            event=EVENT_TYPES[one["event"]].model_validate_json(json.dumps(one["data"])),
+            id=one["id"],
+            key=WorkflowKey("local", one["workflow_id"]),
+            service="",
+            revision=one["revision"],
+            position=one["position"],
+            recorded_at=datetime.fromisoformat(one["ts"]),
+            cause=one["cause"],
+        )
+        for one in events
+    ]
