@@ -7,8 +7,10 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
+from pydantic import BaseModel
 from tavily import AsyncTavilyClient
 from tavily.errors import (
+    BadRequestError,
     ForbiddenError,
     InvalidAPIKeyError,
     MissingAPIKeyError,
@@ -25,6 +27,7 @@ from chassis.model import (
     ModelUnavailable,
     QuotaUsedUp,
     RateLimited,
+    RequestRefused,
     Say,
     Searched,
 )
@@ -92,6 +95,21 @@ class OpenAIScout:
         return Found(_numbered(searched, pages), pages, searched.usage)
 
 
+class TavilyResult(BaseModel):
+    """A page, as Tavily tells of it."""
+
+    url: str
+    title: str | None = None
+    content: str | None = None
+
+
+class TavilyAnswer(BaseModel):
+    """What Tavily answers to a search."""
+
+    results: tuple[TavilyResult, ...]
+    request_id: str | None = None
+
+
 class TavilyScout:
     """Searches with Tavily, which hands over text of each page."""
 
@@ -101,28 +119,30 @@ class TavilyScout:
     async def find_sources(self, asked: WorkflowRequested, say: Say) -> Found:
         """See Scout."""
         answer = await self._search(one_line(asked.topic)[:TAVILY_QUERY_LENGTH_MAX])
-        try:
-            pages = worth_citing(Page(r["url"], r.get("title") or "", r.get("content")) for r in answer["results"])
-        except (KeyError, TypeError) as wrong:
-            raise AnswerMalformed("Tavily's answer cannot be read.") from wrong
-        notes = "\n\n".join(f"{page.title}: {page.quote} [{number}]" for number, page in enumerate(pages, start=1))
-        request_id = answer.get("request_id")
-        usage = Usage(
-            provider="tavily", model="search", searches=1, request_ids=(str(request_id),) if request_id else ()
+        pages = worth_citing(Page(found.url, found.title or "", found.content) for found in answer.results)
+        notes = "\n\n".join(
+            f"{page.title}: {page.quote} [{number}]" for number, page in enumerate(pages, start=1) if page.quote
         )
-        return Found(notes, pages, usage)
+        request_ids = (answer.request_id,) if answer.request_id else ()
+        return Found(notes, pages, Usage(provider="tavily", model="search", searches=1, request_ids=request_ids))
 
-    async def _search(self, query: str) -> dict[str, Any]:
+    async def _search(self, query: str) -> TavilyAnswer:
         try:
-            return await self._client.search(query, search_depth="advanced", max_results=8)
+            return TavilyAnswer.model_validate(
+                await self._client.search(query, search_depth="advanced", max_results=8)
+            )
         except (InvalidAPIKeyError, MissingAPIKeyError) as refused:
             raise TavilyKeyRefused from refused
         except UsageLimitExceededError as limited:
             raise RateLimited(retry_after=timedelta(seconds=30)) from limited
         except ForbiddenError as used_up:  # 432 and 433: the plan's limit
             raise QuotaUsedUp("Tavily's quota is used up. Top it up, then resume the workflow.") from used_up
+        except BadRequestError as refused:
+            raise RequestRefused("Tavily refused the request.") from refused
         except (TavilyTimeout, httpx.HTTPError) as silent:
             raise ModelUnavailable("Tavily does not answer.", cost_known=False) from silent
+        except (ValueError, TypeError, AttributeError) as unreadable:  # its client trips over what is not an object
+            raise AnswerMalformed("Tavily's answer cannot be read.", cost_known=False) from unreadable
 
 
 class NoScout:
@@ -148,19 +168,29 @@ def worth_citing(pages: Iterable[Page]) -> tuple[Page, ...]:
     """The pages that a reader can open, each once, with clean titles; a page without a title has its host's name."""
     found: dict[str, Page] = {}
     for page in pages:
-        address = urlsplit(page.url)
-        if address.scheme in ("http", "https") and address.hostname and len(found) < SOURCES_MAX:
-            title = one_line(page.title)[:TITLE_LENGTH_MAX] or address.hostname
+        host = _host(page.url)
+        if host and len(found) < SOURCES_MAX:
+            title = one_line(page.title)[:TITLE_LENGTH_MAX] or host
             quote = (page.quote or "").strip()[:QUOTE_LENGTH_MAX] or None
             found.setdefault(page.url, Page(page.url, title, quote))
     return tuple(found.values())
 
 
+def _host(url: str) -> str | None:
+    """The host of an address on the web; None for any other address."""
+    try:
+        address = urlsplit(url)
+    except ValueError:  # such as half an IPv6 address
+        return None
+    return address.hostname if address.scheme in ("http", "https") else None
+
+
 def _numbered(searched: Searched, pages: tuple[Page, ...]) -> str:
     """The notes with each citation replaced by the number of its page, so that a writer can cite the same one."""
     numbers = {page.url: number for number, page in enumerate(pages, start=1)}
-    notes = searched.text
-    for mark in reversed(searched.citations):
+    notes, read_to = "", 0
+    for mark in searched.citations:
         number = numbers.get(mark.url)
-        notes = notes[: mark.start] + (f"[{number}]" if number else "") + notes[mark.end :]
-    return notes
+        notes += searched.text[read_to : mark.start] + (f"[{number}]" if number else "")
+        read_to = max(read_to, mark.end)  # one mark may stand for several pages
+    return notes + searched.text[read_to:]

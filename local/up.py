@@ -1,0 +1,140 @@
+"""The start of the whole system on this machine: in which order, what is said, and until when."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from chassis.topology import SET_UP
+from contracts.services import GATEWAY
+from local.console import Console
+from local.nats import Nats
+from local.postgres import Postgres
+from local.s3 import S3
+from local.services import SERVICES, Machine, Service, StandIn, environment_of_user, needs_standin
+from local.state import LOCALHOST, CannotStart, DataDirectory, Hold, bind_once, free_port
+from local.supervisor import Supervisor, side_by_side
+
+MODEL_OF_OPENAI = "https://api.openai.com"
+
+
+def up(path: Path, *, host: str, port: int, scale: Mapping[str, int]) -> None:
+    """Runs the system until SIGINT or SIGTERM. Scale: how many processes of a stage, where not one.
+
+    Raises CannotStart, leaving no process behind, where it cannot run.
+    """
+    data = DataDirectory(path)
+    data.refuse_if_held()
+    port = port or free_port()
+    check_port(host, port)
+    user = environment_of_user()
+    machine = Machine(data, needs_standin(user), user, host, port)
+    with data.held(machine.address) as hold:
+        asyncio.run(run(machine, scale, hold))
+
+
+async def run(machine: Machine, scale: Mapping[str, int], hold: Hold) -> None:
+    console, stop = Console(), asyncio.Event()
+    began = time.monotonic()
+    try:
+        async with Supervisor(machine.data.path, console) as supervisor:
+            listen_to_signals(stop, supervisor)
+            await unless(stop, start(machine, scale, supervisor))
+            if not stop.is_set():
+                hold.note(is_ready=True, has_standin=machine.has_standin)
+                console.say(f"everything answers after {time.monotonic() - began:.1f} s; Ctrl-C stops it")
+                announce(machine)
+            await stop.wait()
+            began = time.monotonic()
+            console.say("stopping …")
+        console.say(f"stopped ({time.monotonic() - began:.1f} s)")
+    finally:
+        console.close()
+
+
+async def start(machine: Machine, scale: Mapping[str, int], supervisor: Supervisor) -> None:
+    data = machine.data
+    await side_by_side(
+        start_log(machine, supervisor),
+        supervisor.start(Postgres(data), S3(data), *([StandIn(machine)] if machine.has_standin else [])),
+    )
+    await supervisor.start(
+        *(Service(machine, name, number + 1) for name in SERVICES for number in range(scale.get(name, 1)))
+    )
+
+
+async def start_log(machine: Machine, supervisor: Supervisor) -> None:
+    """The stream, the consumers and the rights are reconciled while the other servers still start."""
+    await supervisor.start(Nats(machine.data, machine.user))
+    await supervisor.run_once(SET_UP, machine.python("chassis.setup", told=machine.access(SET_UP)))
+
+
+def announce(machine: Machine) -> None:
+    """Scripts wait for the first line."""
+    with suppress(BrokenPipeError):
+        sys.stdout.write(f"Pressroom is ready at {machine.address}\n{words_on_model(machine)}\n")
+        sys.stdout.flush()
+
+
+def words_on_model(machine: Machine) -> str:
+    if machine.has_standin:
+        return "Texts and pictures are samples from the stand-in model; set OPENAI_API_KEY for real ones."
+    address = urlsplit(machine.user.get("OPENAI_BASE_URL") or MODEL_OF_OPENAI)
+    return f"Model: OpenAI's API at {address.scheme}://{address.netloc.rpartition('@')[2]}"  # without a password
+
+
+def listen_to_signals(stop: asyncio.Event, supervisor: Supervisor) -> None:
+    """The first asks for an orderly stop, the second ends it."""
+
+    def hear() -> None:
+        if stop.is_set():
+            supervisor.kill()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup wants it to go on
+            asyncio.get_running_loop().add_signal_handler(number, hear)
+
+
+async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Does the work, or gives it up as soon as the stop is asked for."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        await working
+    else:
+        working.cancel()
+        await asyncio.wait({working})
+
+
+def check_port(host: str, port: int) -> None:
+    try:
+        bind_once(host, port)
+    except OSError as error:
+        raise CannotStart(
+            f"Port {port} of {host} cannot be used: {error.strerror}. Choose another with --port."
+        ) from error
+
+
+def one_more(service: str, path: Path, port: int) -> None:
+    """Becomes one more process of a service, beside those that the supervisor keeps."""
+    data = DataDirectory(path)
+    holder = data.holder()
+    if holder is None:
+        raise CannotStart(f"Nothing runs on the data directory {data.path}; `./run up --data {path}` starts it.")
+    if not holder.is_ready:
+        raise CannotStart(f"Pressroom at {holder.address} is still starting; try again when it is ready.")
+    port = port or free_port()
+    machine = Machine(data, holder.has_standin, environment_of_user(), LOCALHOST, port)
+    launch = machine.service(service, port)
+    where = machine.address if service == GATEWAY else f"{machine.address}/health/ready"
+    sys.stderr.write(f"One more {service} answers at {where}; Ctrl-C stops it.\n")
+    os.chdir(launch.folder)
+    os.execve(sys.executable, [str(part) for part in launch.command], dict(launch.environment))  # noqa: S606
