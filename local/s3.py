@@ -81,7 +81,7 @@ class S3(Program):
             f"-ip={LOCALHOST}",
             f"-ip.bind={LOCALHOST}",
             "-master.telemetry=false",
-            "-master.resumeState=false",
+            "-master.resumeState=false",  # else one start in thirty takes 6 s: the volume finds no leader yet
             "-s3.allowDeleteBucketNotEmpty=false",
             "-s3.autoCreateBucket=false",
             "-webdav=false",

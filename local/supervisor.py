@@ -1,10 +1,12 @@
 """Keeps programs running: starts them, waits until each answers, restarts the dead, stops all in reverse order."""
 
 import asyncio
+import os
 import re
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -25,7 +27,7 @@ REGISTER = "processes.json"
 LAST_LINES = 20  # of a child that cannot start, shown with the error
 
 
-class Program:
+class Program(ABC):
     """What to keep running, and how to tell that it answers."""
 
     name: str
@@ -34,15 +36,15 @@ class Program:
     grace_s = 5.0
     noteworthy: re.Pattern[str] | None = None  # the lines that are also shown; None: each
 
+    @abstractmethod
     def launch(self, *, settled: bool) -> Launch:
         """Prepares one start, in a thread. Settled: it has answered before, so others know its port by now."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def answers(self) -> bool:
         """Whether it does real work now."""
-        raise NotImplementedError
 
-    def tidy(self) -> None:
+    def tidy(self) -> None:  # noqa: B027 - most leave nothing
         """Clears away what a process leaves behind when it ends."""
 
 
@@ -133,8 +135,9 @@ class Child:
         """Asks it to end, and makes it when its grace is over."""
         self._stop_asked.set()
         if self._keeper is not None:
-            if self.pid is not None and self._process is not None:
-                self._process.send_signal(self._program.stop_signal)
+            if self.pid is not None:
+                with suppress(ProcessLookupError):  # asyncio's own send_signal can reap a child that just died
+                    os.kill(self.pid, self._program.stop_signal)
             await asyncio.wait({self._keeper}, timeout=self._program.grace_s)
             if self.pid is not None:
                 self._console.say(f"{self.name} has not stopped within {self._program.grace_s:g} s; it is killed")

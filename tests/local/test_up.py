@@ -20,7 +20,7 @@ from local.supervisor import REGISTER
 from tests.local.heard import Process, python, survivors
 
 ROOT = Path(__file__).resolve().parents[2]
-KEY = "sk-canary-of-the-user"
+KEY = "canary-of-the-user"
 
 # Says hello, writes down what it was told, answers on its port, and drains nothing on SIGTERM.
 SERVICE = """
