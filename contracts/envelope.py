@@ -78,7 +78,7 @@ def decode(subject: str, headers: Mapping[str, str], body: bytes, *, position: i
     """The recorded event. Raises FromTheFuture or Malformed."""
     try:
         where = parse(subject)
-        recorded_at = datetime.fromisoformat(headers[TIME])
+        recorded_at = _moment(headers[TIME])
     except (BadToken, KeyError, ValueError) as wrong:
         raise Malformed(f"position {position}: {wrong}") from wrong
     return Recorded(
@@ -94,13 +94,20 @@ def decode(subject: str, headers: Mapping[str, str], body: bytes, *, position: i
     )
 
 
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{TIME} names no zone")
+    return moment
+
+
 def _decode_event(where: EventSubject, body: bytes, position: int) -> Event:
     kind = EVENT_TYPES.get(where.event)
     if kind is None:
         raise FromTheFuture(f"position {position}: {where.event} is not known to this version of Pressroom")
     try:
         fields = json.loads(body)
-    except ValueError as wrong:
+    except (ValueError, RecursionError) as wrong:  # the latter: nested without end
         raise Malformed(f"position {position}: the body of {where.event} is not JSON") from wrong
     if not isinstance(fields, dict):
         raise Malformed(f"position {position}: the body of {where.event} is not an object")

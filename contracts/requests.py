@@ -8,7 +8,11 @@ from contracts.commands import RequestWorkflow
 from contracts.events import Topic
 from contracts.platforms import Platform
 
-RequestId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+RequestId = Annotated[
+    str,
+    # No zero byte, as in a topic.
+    StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$"),
+]
 
 
 class ContentRequest(BaseModel):

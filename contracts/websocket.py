@@ -13,14 +13,19 @@ from pydantic import BaseModel, ConfigDict
 from contracts.envelope import Recorded
 from contracts.events import (
     AttemptFailed,
+    BlogWritten,
     Event,
     Failure,
+    IllustrationDrawn,
+    ResearchCompleted,
+    SocialPostWritten,
     Terminal,
     WorkClaimed,
     WorkflowCancelled,
     WorkflowCompleted,
     WorkflowFailed,
     WorkflowRequested,
+    work_of,
 )
 from contracts.works import Kind, Work
 
@@ -68,7 +73,7 @@ def describe(recorded: Recorded[Event]) -> dict[str, Any]:
         "workflow_id": recorded.key.workflow_id,
         "revision": recorded.revision,
         "event": recorded.event.type,
-        "work": data.get("work"),
+        "work": _work(recorded.event),
         "attempt": data.get("attempt"),
         "data": data,
         "error": data.get("error"),
@@ -77,6 +82,17 @@ def describe(recorded: Recorded[Event]) -> dict[str, Any]:
         "cause": recorded.cause,
         "position": recorded.position,
     }
+
+
+def _work(event: Event) -> Work | None:
+    """The work that an event is about, if it is about one."""
+    match event:
+        case ResearchCompleted() | BlogWritten() | SocialPostWritten() | IllustrationDrawn():
+            return work_of(event)
+        case WorkClaimed() | AttemptFailed() | WorkflowFailed():
+            return event.work
+        case _:
+            return None
 
 
 class OldDialect:
@@ -88,9 +104,12 @@ class OldDialect:
     def __init__(self) -> None:
         self._turns: list[Kind | None] = []
         self._held: dict[Kind | None, Frame] = {}
+        self._ended = False
 
     def frames(self, recorded: Recorded[Event]) -> Iterator[Frame]:
         """The frames that this event brings, in order; after a `results` frame there are no more."""
+        if self._ended:
+            return
         match recorded.event:
             case WorkflowRequested() as request:
                 self._turns = _turns(request)
@@ -99,8 +118,10 @@ class OldDialect:
             case WorkClaimed(work=work):
                 self._hold(work.kind, _frame("progress_event", self._words(work.kind), recorded))
             case WorkflowCompleted():
+                self._ended = True
                 yield _frame("results", recorded.key.workflow_id, recorded)
             case WorkflowFailed() | WorkflowCancelled() as ended:
+                self._ended = True
                 yield _frame("results", "Failed", recorded, error=_why(ended))
             case _:
                 pass
@@ -138,8 +159,8 @@ def _frame(
         workflow_id=recorded.key.workflow_id,
         revision=recorded.revision,
         event=event.type,
-        work=event.work if isinstance(event, WorkClaimed | AttemptFailed | WorkflowFailed) else None,
-        attempt=event.attempt if isinstance(event, WorkClaimed | AttemptFailed | WorkflowFailed) else None,
+        work=_work(event),
+        attempt=event.attempt if isinstance(event, WorkClaimed | WorkflowFailed) else None,
         error=error,
         ts=recorded.recorded_at,
     )

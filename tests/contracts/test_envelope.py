@@ -1,0 +1,204 @@
+"""The envelope: what is written is what is read, and what cannot be read is told apart from what is too new."""
+
+import json
+from datetime import timedelta, timezone
+
+import pytest
+from hypothesis import given as for_any
+from hypothesis import strategies as st
+
+from contracts.envelope import (
+    CAUSE,
+    ID,
+    SOURCE,
+    TIME,
+    TRACE,
+    TYPE,
+    FromTheFuture,
+    Malformed,
+    Recorded,
+    UnreadableEvent,
+    decode,
+    encode,
+)
+from contracts.events import Event
+from contracts.subjects import EventSubject, WorkflowKey
+from tests.contracts.generated import events, quick, times, tokens
+from tests.contracts.given import KEY, NOON, as_recorded, completed, requested
+
+SUBJECT = str(EventSubject(KEY, "writer", "workflow-completed", 9))
+HEADERS = {TIME: NOON.isoformat()}
+BODY: dict[str, object] = {"type": "workflow-completed", "version": 1, "run": 1}
+
+
+def read(
+    body: bytes | dict[str, object], *, subject: str = SUBJECT, headers: dict[str, str] = HEADERS
+) -> Recorded[Event]:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return decode(subject, headers, raw, position=4)
+
+
+def written(one: Recorded[Event]) -> tuple[str, dict[str, str], bytes]:
+    """The subject, headers and body that the event is appended with."""
+    headers, body = encode(
+        one.event,
+        id=one.id,
+        service=one.service,
+        recorded_at=one.recorded_at,
+        cause=one.cause,
+        traceparent=one.traceparent,
+    )
+    return str(EventSubject(one.key, one.service, one.event.type, one.revision)), headers, body
+
+
+envelopes = st.builds(
+    Recorded[Event],
+    event=events(),
+    id=tokens,
+    key=st.builds(WorkflowKey, tokens, tokens),
+    service=tokens,
+    revision=st.integers(1, 1_000),
+    position=st.integers(1, 2**53),
+    recorded_at=times,
+    cause=st.none() | tokens,
+    traceparent=st.none() | tokens,
+)
+
+
+class TestWrittenAndRead:
+    @quick
+    @for_any(envelopes)
+    def test_what_is_written_is_read_again(self, one: Recorded[Event]) -> None:
+        assert decode(*written(one), position=one.position) == one
+
+    @quick
+    @for_any(envelopes)
+    def test_an_event_reads_the_same_when_live(self, one: Recorded[Event]) -> None:
+        subject, headers, body = written(one)
+        assert decode(f"live.{subject}", headers, body, position=one.position) == one
+
+    def test_headers_carry_the_names_of_cloudevents(self) -> None:
+        headers, _ = encode(requested(), id="id-1", service="gateway", recorded_at=NOON)
+        assert headers == {
+            "ce-specversion": "1.0",
+            "content-type": "application/json",
+            ID: "id-1",
+            TYPE: "workflow-requested",
+            TIME: "2027-03-01T12:00:00+00:00",
+            SOURCE: "/pressroom/gateway",
+        }
+
+    def test_cause_and_trace_travel_in_headers(self) -> None:
+        trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        headers, body = encode(
+            completed(), id="id-2", service="writer", recorded_at=NOON, cause="id-1", traceparent=trace
+        )
+        assert (headers[CAUSE], headers[TRACE]) == ("id-1", trace)
+        recorded = read(body, headers=headers)
+        assert (recorded.cause, recorded.traceparent) == ("id-1", trace)
+
+    def test_time_keeps_its_moment_in_any_zone(self) -> None:
+        there = NOON.astimezone(timezone(timedelta(hours=5, minutes=45)))
+        assert read(BODY, headers={TIME: there.isoformat()}).recorded_at == NOON
+
+    def test_headers_of_others_are_no_matter(self) -> None:
+        assert read(BODY, headers=HEADERS | {"Nats-Stream": "WORKFLOW"}) == read(BODY)
+
+    @pytest.mark.parametrize("one", as_recorded([requested(), completed()]), ids=lambda one: one.event.type)
+    def test_a_body_is_plain_json(self, one: Recorded[Event]) -> None:
+        assert json.loads(written(one)[2])["type"] == one.event.type
+
+
+class TestFromTheFuture:
+    def test_an_unknown_type_is_from_the_future(self) -> None:
+        with pytest.raises(FromTheFuture, match="position 4: podcast-recorded is not known"):
+            read({"type": "podcast-recorded"}, subject=str(EventSubject(KEY, "studio", "podcast-recorded", 9)))
+
+    def test_a_newer_version_is_from_the_future(self) -> None:
+        with pytest.raises(FromTheFuture, match="workflow-completed v2 is newer than v1"):
+            read(BODY | {"version": 2, "mood": "proud"})
+
+    def test_an_unknown_type_needs_no_readable_body(self) -> None:
+        with pytest.raises(FromTheFuture):
+            read(b"\x82\xa3cbor", subject=str(EventSubject(KEY, "studio", "podcast-recorded", 9)))
+
+
+class TestMalformed:
+    @pytest.mark.parametrize(
+        "body",
+        [b"", b"{", b"\xff\xfe", b'{"run": 1', b"[" * 100_000, b'{"run": ' * 100_000],
+        ids=["empty", "open", "not UTF-8", "cut", "deep lists", "deep objects"],
+    )
+    def test_what_is_not_json_is_malformed(self, body: bytes) -> None:
+        with pytest.raises(Malformed, match="position 4"):
+            read(body)
+
+    @pytest.mark.parametrize("body", [b"null", b"[]", b'"text"', b"1"])
+    def test_what_is_not_an_object_is_malformed(self, body: bytes) -> None:
+        with pytest.raises(Malformed, match="not an object"):
+            read(body)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"run": 0},
+            {"run": "first"},
+            {"run": None},
+            {"mood": "proud"},
+            {"version": 0},
+            {"version": "1"},
+            {"version": None},
+            {"type": "workflow-failed"},
+        ],
+        ids=str,
+    )
+    def test_wrong_fields_are_malformed(self, wrong: dict[str, object]) -> None:
+        with pytest.raises(Malformed, match="workflow-completed"):
+            read(BODY | wrong)
+
+    def test_a_missing_field_is_malformed(self) -> None:
+        with pytest.raises(Malformed, match="run"):
+            read({"type": "workflow-completed", "version": 1})
+
+    def test_a_platform_named_twice_is_malformed(self) -> None:
+        twice = json.loads(requested().model_dump_json()) | {"platforms": ["x", "x"]}
+        with pytest.raises(Malformed, match="each platform may be named once"):
+            read(twice, subject=str(EventSubject(KEY, "gateway", "workflow-requested", 1)))
+
+    def test_an_unpaired_surrogate_is_malformed(self) -> None:
+        body = rb'{"type": "workflow-cancelled", "version": 1, "run": 1, "reason": "\ud83d"}'
+        with pytest.raises(Malformed):
+            read(body, subject=str(EventSubject(KEY, "gateway", "workflow-cancelled", 9)))
+
+    def test_a_body_too_deep_is_malformed(self) -> None:
+        for depth in [100, 400, *range(900, 1_100), 2_000]:  # Python's own limit lies in between
+            with pytest.raises(Malformed):
+                read(b'{"run": ' + b"[" * depth + b"]" * depth + b"}")
+
+    @pytest.mark.parametrize("subject", ["", "workflow", "live.workflow.local.w1.delta.writer", SUBJECT + ".1"])
+    def test_a_subject_of_no_event_is_malformed(self, subject: str) -> None:
+        with pytest.raises(Malformed, match="not the subject of an event"):
+            read(BODY, subject=subject)
+
+    @pytest.mark.parametrize(
+        "headers",
+        [{}, {TIME: ""}, {TIME: "noon"}, {TIME: "2027-02-30T12:00:00+00:00"}, {TIME: "2027-03-01T12:00:00"}],
+        ids=["missing", "empty", "no time", "no such day", "of no zone"],
+    )
+    def test_without_its_time_an_event_is_malformed(self, headers: dict[str, str]) -> None:
+        with pytest.raises(Malformed, match="position 4"):
+            read(BODY, headers=headers)
+
+    def test_what_was_written_is_not_repeated(self) -> None:
+        with pytest.raises(Malformed) as malformed:
+            read(BODY | {"run": "a secret topic"})
+        assert "secret" not in str(malformed.value)
+
+    @quick
+    @for_any(
+        st.binary()
+        | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(lambda v: json.dumps(v).encode())
+    )
+    def test_any_other_body_is_unreadable(self, body: bytes) -> None:
+        with pytest.raises(UnreadableEvent):
+            read(body)
