@@ -116,7 +116,7 @@ async def content(socket: WebSocket, parts: Needed) -> None:
     await serve_content(socket, parts.places, parts.desk, parts.tails)
 
 
-@router.post("/workflows", status_code=202, responses=_problems(409, 413, 422, 503, 507))
+@router.post("/workflows", status_code=202, tags=["Workflows"], responses=_problems(409, 413, 422, 503, 507))
 async def start_workflow(request: WorkflowRequest, parts: Needed) -> Started:
     """Starts a workflow. With a `client_request_id`, asking again is safe: it is the same workflow."""
     try:
@@ -126,7 +126,7 @@ async def start_workflow(request: WorkflowRequest, parts: Needed) -> Started:
     return Started(workflow_id=key.workflow_id)
 
 
-@router.get("/workflows/{workflow_id}/events", responses=_problems(404, 422, 503))
+@router.get("/workflows/{workflow_id}/events", tags=["Workflows"], responses=_problems(404, 422, 503))
 async def workflow_events(
     workflow_id: Annotated[str, Path(max_length=200)], parts: Needed, format: Literal["json"] = "json"
 ) -> Events:
@@ -138,7 +138,9 @@ async def workflow_events(
     return Events(workflow_id=workflow_id, events=events)
 
 
-@router.get("/images/{sha256}", response_class=Response, responses=_problems(404, 422, 503) | _PICTURE)
+@router.get(
+    "/images/{sha256}", tags=["Pictures"], response_class=Response, responses=_problems(404, 422, 503) | _PICTURE
+)
 async def image(sha256: Annotated[str, Path(pattern="^[0-9a-f]{64}$")], parts: Needed) -> Response:
     """A picture, by the hash of its bytes."""
     pointer = await parts.gallery.get(picture_pointer(OWNER, sha256))

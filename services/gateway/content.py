@@ -6,7 +6,7 @@ The workflow does not depend on the socket: one that goes away leaves it running
 import asyncio
 import json
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
@@ -128,6 +128,8 @@ async def _stream(socket: WebSocket, tails: Tails, key: WorkflowKey) -> None:
     for result in await asyncio.gather(sending, listening, return_exceptions=True):
         if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect):
             log.error("socket ended", workflow_id=key.workflow_id, why=f"{type(result).__name__}: {result}")
+            told = "Something unexpected went wrong here; the gateway's log says what. The workflow goes on."
+            await _refuse(socket, CloseCode.TRY_AGAIN, "unexpected", told, retryable=True)
 
 
 async def _send_frames(socket: WebSocket, tails: Tails, key: WorkflowKey) -> None:
@@ -142,7 +144,9 @@ async def _send_frames(socket: WebSocket, tails: Tails, key: WorkflowKey) -> Non
                         return
     except TimeoutError:
         log.info("slow client", workflow_id=key.workflow_id)
-        await socket.close(CloseCode.TRY_AGAIN, "the client does not read; the workflow goes on")
+        with suppress(TimeoutError):  # what it has not read may be in the way of the close as well
+            async with asyncio.timeout(SEND_S):
+                await socket.close(CloseCode.TRY_AGAIN, "the client does not read; the workflow goes on")
 
 
 async def _send(socket: WebSocket, frame: Frame) -> None:

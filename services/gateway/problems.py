@@ -1,7 +1,8 @@
 """Problems: every error over HTTP as RFC 9457 problem details, with a code for programs and a sentence for people."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -38,10 +39,11 @@ class ProblemFound(Exception):
         self.status, self.code, self.detail = status, code, detail
 
 
-def problem(status: int, code: str, detail: str) -> JSONResponse:
+def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The answer that tells of a problem."""
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, code=code)
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = {"Retry-After": str(RETRY_AFTER_S), **(headers or {})}
     return JSONResponse(body.model_dump(), status, headers, media_type="application/problem+json")
 
 
@@ -79,13 +81,20 @@ def _invalid(wrong: Exception) -> JSONResponse:
     if isinstance(wrong, ValidationError):
         return problem(422, "bad-request", sentence(wrong))
     assert isinstance(wrong, RequestValidationError)  # noqa: S101
-    told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong.errors()[:10])
-    return problem(422, "bad-request", told)
+    return problem(422, "bad-request", "; ".join(_told(one) for one in wrong.errors()[:10]))
+
+
+def _told(wrong: Any) -> str:
+    """One thing that is wrong with a request: which field, and what. The first part of a place is `body` or `path`."""
+    if wrong["type"] == "json_invalid":
+        return "The request is not JSON"
+    return f"{'.'.join(map(str, wrong['loc'][1:])) or 'The request'}: {wrong['msg']}"
 
 
 def _http(wrong: Exception) -> JSONResponse:
     assert isinstance(wrong, HTTPException)  # noqa: S101
-    return problem(wrong.status_code, HTTPStatus(wrong.status_code).phrase.lower().replace(" ", "-"), str(wrong.detail))
+    code = HTTPStatus(wrong.status_code).phrase.lower().replace(" ", "-")
+    return problem(wrong.status_code, code, str(wrong.detail), wrong.headers)  # a 405 says in one what is allowed
 
 
 def _unavailable(_: Exception) -> JSONResponse:

@@ -29,7 +29,9 @@ def read_picture(data: bytes) -> Picture:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=tuple(ENDINGS)) as image:
                 image.load()
-                return Picture(image.width, image.height, Image.MIME[str(image.format)], ENDINGS[str(image.format)])
+                # A JPEG that holds several pictures calls itself MPO; browsers show its first.
+                kind = "JPEG" if image.format == "MPO" else str(image.format)
+                return Picture(image.width, image.height, Image.MIME[kind], ENDINGS[kind])
     except (UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning) as wrong:
         raise AnswerMalformed("The model's picture is not a PNG, JPEG or WebP, or far too large.") from wrong
     except (OSError, ValueError, SyntaxError) as wrong:  # Pillow's ways of saying that the bytes are damaged

@@ -128,9 +128,7 @@ class TavilyScout:
 
     async def _search(self, query: str) -> TavilyAnswer:
         try:
-            return TavilyAnswer.model_validate(
-                await self._client.search(query, search_depth="advanced", max_results=8)
-            )
+            return TavilyAnswer.model_validate(await self._client.search(query, search_depth="advanced", max_results=8))
         except (InvalidAPIKeyError, MissingAPIKeyError) as refused:
             raise TavilyKeyRefused from refused
         except UsageLimitExceededError as limited:

@@ -5,14 +5,24 @@ A mark is `[3]`, `[1, 2]`, `[1-3]` or `[^3]`. What stands in code is left alone.
 
 import re
 from collections.abc import Callable, Collection, Iterable
+from urllib.parse import quote
 
 from chassis.prompts import one_line
 from contracts.events import Source
 
 CODE = re.compile(r"(```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`)", re.DOTALL)
-MARK = re.compile(r"[ \t]*\[\^?\s*\d{1,4}(?:\s*[,;–—-]\s*\d{1,4})*\s*\](?:\((?P<url>[^()\s]*)\)|(?P<definition>:))?")
-LINK = re.compile(r"!?\[(?P<text>[^\[\]]*)\]\((?P<url><[^<>]*>|[^()\s]*)(?:\s+\"[^\"]*\")?\)")
-ADDRESS = re.compile(r"<?(?P<url>https?://[^\s<>()\[\]]+)>?")
+IN_PAIRS = r"\([^()\s]*\)"
+"""A part of an address in parentheses, as in https://en.wikipedia.org/wiki/Tea_(plant)."""
+
+MARK = re.compile(
+    r"(?<![ \t])[ \t]*+\[\^?\s*\d{1,4}(?:\s*[,;–—-]\s*\d{1,4})*\s*\]"
+    rf"(?:\((?P<url>(?:[^()\s]|{IN_PAIRS})*)\)|(?P<colon>:))?"
+)
+LINK = re.compile(rf"!?\[(?P<text>[^\[\]]*)\]\((?P<url><[^<>]*>|(?:[^()\s]|{IN_PAIRS})*)(?:\s+\"[^\"]*\")?\)")
+ADDRESS = re.compile(r"<?(?P<url>https?://(?:[^\s<>()\[\]]|\([^\s<>()\[\]]*\))+)>?", re.IGNORECASE)
+
+PASSES_MAX = 10
+"""What is taken out can leave a new mark behind, as in `[[9]8]`: the text is read again, hardly ever twice."""
 
 RANGE_MAX = 50
 """Of `[1-50]`; a longer one is not a range of citations."""
@@ -35,7 +45,9 @@ def keep_known(text: str, sources: Collection[Source]) -> str:
     def mark(found: re.Match[str]) -> str:
         lead = found[0][: len(found[0]) - len(found[0].lstrip())]
         kept = [number for number in _numbers(found[0]) if number in known]
-        return lead + "".join(f"[{number}]" for number in kept) if kept else ""
+        # At the start of a line a colon would make the mark the definition of a link.
+        colon = ":" if found["colon"] and found.string[: found.start()][-1:].isalnum() else ""
+        return (lead + "".join(f"[{number}]" for number in kept) if kept else "") + colon
 
     def link(found: re.Match[str]) -> str:
         return found[0] if found["url"].strip("<>") in addresses else found["text"]
@@ -43,22 +55,27 @@ def keep_known(text: str, sources: Collection[Source]) -> str:
     def address(found: re.Match[str]) -> str:
         return found[0] if found["url"].rstrip(".,;:!?\"'") in addresses else ""
 
-    return _in_prose(text, lambda piece: ADDRESS.sub(address, LINK.sub(link, MARK.sub(mark, piece))))
+    return _change_prose(text, lambda piece: ADDRESS.sub(address, LINK.sub(link, MARK.sub(mark, piece))))
 
 
 def without_marks(text: str) -> str:
     """The text without citations and with links as their text: for readers who are given no sources."""
-    return _in_prose(text, lambda piece: LINK.sub(lambda found: found["text"], MARK.sub("", piece)))
+    return _change_prose(text, lambda piece: LINK.sub(lambda found: found["text"], MARK.sub("", piece)))
 
 
 def source_list(sources: Iterable[Source], cited: Collection[int]) -> str:
     """A section of Markdown that names the cited sources; an empty text without any."""
-    named = [f"{source.number}. [{_label(source)}]({source.url})" for source in sources if source.number in cited]
+    named = [f"{source.number}. [{_label(source)}]({_target(source)})" for source in sources if source.number in cited]
     return "\n".join(["## Sources", "", *named]) if named else ""
 
 
 def _label(source: Source) -> str:
     return re.sub(r"[\[\]\\]", "", one_line(source.title)) or source.url
+
+
+def _target(source: Source) -> str:
+    """The address with the signs escaped that would end a link in Markdown."""
+    return re.sub(r"[\s()<>\\]", lambda sign: quote(sign[0]), source.url)
 
 
 def _numbers(mark: str) -> list[int]:
@@ -76,6 +93,12 @@ def _prose(text: str) -> list[str]:
     return CODE.split(text)[::2]
 
 
-def _in_prose(text: str, change: Callable[[str], str]) -> str:
-    pieces = CODE.split(text)
-    return "".join(piece if index % 2 else change(piece) for index, piece in enumerate(pieces))
+def _change_prose(text: str, change: Callable[[str], str]) -> str:
+    """The text with what is no code changed, until there is nothing more to change."""
+    for _ in range(PASSES_MAX):
+        pieces = CODE.split(text)
+        changed = "".join(piece if index % 2 else change(piece) for index, piece in enumerate(pieces))
+        if changed == text:
+            return text
+        text = changed
+    return re.sub(r"[\[\]]", "", text)  # nobody writes so by chance; without brackets there are no marks

@@ -1,0 +1,56 @@
+"""`GET /images/{sha256}`: a picture's bytes, by their hash, which a browser may keep for good."""
+
+import hashlib
+
+import httpx2
+import pytest
+
+from chassis.object_store import picture_key, picture_pointer
+from services.gateway.desk import OWNER
+from tests.services.gateway.newsroom import Newsroom, new_key
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PICTURE = b"\x89PNG\r\n\x1a\n sample"
+SHA256 = hashlib.sha256(PICTURE).hexdigest()
+
+
+async def stored(room: Newsroom, content_type: str = "image/png") -> httpx2.Response:
+    """Stores a picture as the illustrator does. -> what the gateway answers for it"""
+    key = picture_key(new_key(), SHA256, "png")
+    await room.parts.gallery.put(key, PICTURE, content_type)
+    await room.parts.gallery.put(picture_pointer(OWNER, SHA256), key.encode(), "text/plain")
+    return await room.http.get(f"/images/{SHA256}")
+
+
+async def test_picture_is_given_as_it_was_stored(room: Newsroom) -> None:
+    answer = await stored(room)
+    assert (answer.status_code, answer.content) == (200, PICTURE)
+
+
+@pytest.mark.parametrize("content_type", ["image/png", "image/jpeg", "image/webp"])
+async def test_content_type_is_the_stored_one(room: Newsroom, content_type: str) -> None:
+    assert (await stored(room, content_type)).headers["content-type"] == content_type
+
+
+async def test_browser_may_keep_it_for_good(room: Newsroom) -> None:
+    answer = await stored(room)
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["etag"] == f'"{SHA256}"'
+
+
+async def test_unknown_picture_is_404(room: Newsroom) -> None:
+    answer = await room.http.get(f"/images/{'0' * 64}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown-image")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("sha256", ["x", "0" * 63, "0" * 65, "A" * 64, "%0A", "0" * 64 + "%0A", "..%2Fsecrets"])
+async def test_what_is_no_hash_is_a_problem(room: Newsroom, sha256: str) -> None:
+    answer = await room.http.get(f"/images/{sha256}")
+    assert answer.status_code in (404, 422)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_bad_hash_is_422(room: Newsroom) -> None:
+    assert (await room.http.get("/images/abc")).status_code == 422

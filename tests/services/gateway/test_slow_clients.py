@@ -1,0 +1,75 @@
+"""Clients that do not read: they lose their socket, never the workflow, and hold up nobody."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from contracts.envelope import Recorded
+from contracts.events import Event, WorkflowRequested
+from contracts.websocket import Frame, OldDialect
+from services.gateway import content
+from tests.services.gateway.newsroom import COMPLETED, Newsroom, Plant, newsroom
+from tests.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+FLOOD = "flood"
+
+
+class Floods(OldDialect):
+    """Tells some topics in more words than any socket holds."""
+
+    def frames(self, recorded: Recorded[Event]) -> Iterator[Frame]:
+        if isinstance(recorded.event, WorkflowRequested) and recorded.event.topic == FLOOD:
+            for _ in range(1_000):
+                yield Frame(type="progress_event", payload="x" * 65_536)
+        yield from super().frames(recorded)
+
+
+@pytest.fixture
+def flood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "OldDialect", Floods)
+    monkeypatch.setattr(content, "SEND_S", 0.3)
+
+
+@asynccontextmanager
+async def deaf_client(room: Newsroom, **request: str) -> AsyncGenerator[None]:
+    """Asks for a flood and never reads; its kernel takes in as little as it can be made to."""
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        host, _, port = room.place.partition(":")
+        deaf.connect((host, int(port)))
+        async with room.socket(sock=deaf, max_queue=1) as client:
+            await client.say({"topic": FLOOD, **request})
+            yield
+            client.socket.transport.abort()
+
+
+async def is_served(room: Newsroom) -> bool:
+    """Is there a place for one more client?"""
+    async with room.socket() as client:
+        with suppress(ConnectionClosed):  # where there is none, nobody waits for the request
+            await client.say({"topic": "bees"})
+        return (await client.hear())["type"] == "progress_event"
+
+
+async def test_client_that_never_reads_loses_its_place(plant: Plant, flood: None) -> None:
+    async with newsroom(plant, sockets_max=1) as room, deaf_client(room):
+        await until(lambda: is_served(room), "its place is free again", within_s=10)
+
+
+async def test_client_that_never_reads_holds_up_nobody(room: Newsroom, flood: None) -> None:
+    async with asyncio.timeout(3), deaf_client(room), deaf_client(room):
+        assert await is_served(room)
+        assert (await room.post({"topic": "bees"})).status_code == 202
+
+
+async def test_its_workflow_goes_on(room: Newsroom, flood: None) -> None:
+    key = await room.requested(topic=FLOOD, client_request_id="deaf")
+    async with deaf_client(room, client_request_id="deaf"):
+        await room.record(key, COMPLETED)
+    assert (await room.history(key)).state.phase == "completed"
