@@ -148,7 +148,8 @@ class Connection:
     async def flush(self) -> None:
         """Waits until the server has taken in all that was sent. Raises NoAnswer."""
         try:
-            await self._client.flush(timeout=5)
+            for _ in range(2):  # nats-py's first ping may overtake what was sent before it, its second one cannot
+                await self._client.flush(timeout=5)
         except (NatsError, OSError) as wrong:
             raise NoAnswer(str(wrong)) from wrong
 
@@ -190,8 +191,10 @@ class Connection:
         refused = re.search(r'permissions violation for (?:publish|subscription) to "([^"]*)"', str(error), re.I)
         if refused:
             self._fail(NotAllowed(f"{self._user} may not use {refused[1]}"), only=refused[1])
-        if not self._inbox and "authorization violation" in str(error).lower() and not self._refused.done():
-            self._refused.set_result(None)
+        if not self._inbox and "authorization violation" in str(error).lower():
+            if not self._refused.done():  # which `open` tells
+                self._refused.set_result(None)
+            return
         if isinstance(error, SlowConsumerError):
             for tell in self.on_messages_dropped:
                 tell()

@@ -35,7 +35,9 @@ class _Stream:
 
     async def say(self, text: str) -> None:
         """Sends the text, together with what waited; soon after another it waits itself."""
-        self._waiting = (self._waiting + text)[-DELTA_CHARACTERS_MAX:]
+        waiting = self._waiting + text
+        self._waiting = waiting[-DELTA_CHARACTERS_MAX:]
+        self._offset += len(waiting) - len(self._waiting)  # what is dropped shows as a hole
         if time.monotonic() - self._sent_at < EVERY_S:
             return
         body = {**self._head, "offset": self._offset, "text": self._waiting}

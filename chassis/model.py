@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ from typing import Any, cast
 import httpx2
 import openai
 from openai import AsyncOpenAI
+from openai.types import ImagesResponse
 from openai.types.responses import (
     Response,
     ResponseCompletedEvent,
+    ResponseErrorEvent,
     ResponseFailedEvent,
     ResponseIncompleteEvent,
     ResponseOutputRefusal,
@@ -37,7 +40,13 @@ Say = Callable[[str], Awaitable[None]]
 ANSWER_CHARACTERS_MAX = 200_000
 """Of a text: thirty times the longest blog post. An event may have one megabyte."""
 
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""Neither a zero byte nor half a surrogate pair can stand in Postgres' text."""
+
 PICTURE_BYTES_MAX = 32 * 1024**2
+
+RETRY_AFTER_MAX = timedelta(days=1)
+"""Whatever a provider asks for: a workflow that waits longer is better resumed by hand."""
 
 CALL_TIMEOUT_S = 600.0
 """For the SDK; the deadline of the attempt, which is shorter, is what counts."""
@@ -170,9 +179,14 @@ class Model:
     async def draw(self, prompt: str) -> Drawn:
         """A picture of what the prompt says."""
         with _named():
-            answer = await self._client.images.generate(
-                model=self._image_model, prompt=prompt, size=cast(Any, self._image_size), n=1
+            answer = cast(
+                object,
+                await self._client.images.generate(
+                    model=self._image_model, prompt=prompt, size=cast(Any, self._image_size), n=1
+                ),
             )
+        if not isinstance(answer, ImagesResponse):  # a web page, say: the SDK passes on as text what is no JSON
+            raise AnswerMalformed(cost_known=False)
         told = answer.usage
         usage = Usage(
             provider="openai",
@@ -203,12 +217,15 @@ class Model:
                     written += len(event.delta)
                     if written > ANSWER_CHARACTERS_MAX:
                         raise AnswerMalformed(
-                            f"The model's answer is longer than {ANSWER_CHARACTERS_MAX:,} characters."
+                            f"The model's answer is longer than {ANSWER_CHARACTERS_MAX:,} characters.",
+                            cost_known=False,
                         )
                     if say:
                         await say(event.delta)
                 elif isinstance(event, ResponseCompletedEvent | ResponseIncompleteEvent | ResponseFailedEvent):
                     return event.response
+                elif isinstance(event, ResponseErrorEvent):
+                    raise _by_code(event.code)
         raise ModelUnavailable("The model's answer ended in the middle. It may have been billed.", cost_known=False)
 
     def _usage(self, response: Response, instructions: str) -> Usage:
@@ -257,8 +274,8 @@ def _text(response: Response, usage: Usage) -> str:
 
 
 def _joined(response: Response) -> str:
-    # A zero byte cannot stand in Postgres' text; a space in its place keeps the citations where they are.
-    return "".join(part.text for part in _text_parts(response)).replace("\x00", " ").rstrip()
+    # A sign in the place of each keeps the citations where they are.
+    return UNSTORABLE.sub("\ufffd", "".join(part.text for part in _text_parts(response))).rstrip()
 
 
 def _text_parts(response: Response) -> list[ResponseOutputText]:
@@ -338,7 +355,7 @@ def _by_status(refused: openai.APIStatusError) -> WorkFailed:
 def _by_code(code: str | None, usage: Usage | None = None) -> WorkFailed:
     if code in QUOTA_CODES:
         return QuotaUsedUp(usage=usage)
-    if code == "rate_limit_exceeded":
+    if code in ("rate_limit_exceeded", "slow_down"):
         return RateLimited(usage=usage)
     if code in REFUSAL_CODES:
         return ContentRefused(usage=usage)
@@ -351,10 +368,10 @@ def _retry_after(headers: httpx2.Headers) -> timedelta:
     """How long the provider asks to wait (RFC 9110, section 10.2.3: seconds or a date); zero when it does not say."""
     told = headers.get("retry-after", "")
     try:
-        return timedelta(seconds=max(0.0, min(float(told), 86_400.0)))
+        return timedelta(seconds=max(0.0, min(float(told), RETRY_AFTER_MAX.total_seconds())))
     except ValueError:
         pass
     try:
-        return max(timedelta(0), parsedate_to_datetime(told) - datetime.now(UTC))
+        return max(timedelta(0), min(parsedate_to_datetime(told) - datetime.now(UTC), RETRY_AFTER_MAX))
     except (TypeError, ValueError):
         return timedelta(0)

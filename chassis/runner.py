@@ -22,6 +22,7 @@ from chassis.event_store import (
     Clock,
     Conflict,
     EventStore,
+    EventTooLarge,
     History,
     LogFull,
     OutcomeUnknown,
@@ -29,7 +30,7 @@ from chassis.event_store import (
     utc_now,
 )
 from chassis.stage import Attempt, DeadlinePassed, Retry, Stage, Unexpected, WorkFailed
-from contracts.commands import ClaimWork, Command, CompleteWorkflow, FailAttempt, GiveUpWork
+from contracts.commands import ClaimWork, Command, CompleteWorkflow, FailAttempt, GiveUpWork, Record
 from contracts.events import WorkClaimed
 from contracts.subjects import WorkflowKey
 from contracts.workflow import Phase, RuleBroken, decide
@@ -91,6 +92,9 @@ Streams = Callable[[WorkflowKey, WorkClaimed], Say]
 
 NextStep = Callable[..., Step]
 
+Outcome = Record | FailAttempt
+"""What came of an attempt."""
+
 
 @dataclass(eq=False)
 class _Job:
@@ -101,7 +105,7 @@ class _Job:
     memory: Memory
     doubtful: list[str] = field(default_factory=list[str])  # ids of my claims that no history has shown yet
     tasks: dict[Work, asyncio.Task[None]] = field(default_factory=dict[Work, asyncio.Task[None]])
-    calls: dict[asyncio.Task[Command | None], int] = field(default_factory=dict[asyncio.Task[Command | None], int])
+    calls: dict[asyncio.Task[Outcome | None], int] = field(default_factory=dict[asyncio.Task[Outcome | None], int])
     """The paid calls that run now, and the run they are of."""
     attempts: list[int] = field(default_factory=list[int])
     pauses: int = 0
@@ -247,17 +251,17 @@ class Runner(Generic[T]):
         call = asyncio.create_task(self._outcome(job, claimed))
         job.calls[call] = claimed.run
         try:
-            command = await call
+            outcome = await call
         except asyncio.CancelledError:
             if _is_being_stopped():
                 raise
             return  # the run was cancelled and the call with it: there is nothing to record
         finally:
             del job.calls[call]
-        if command is not None:
-            await self._record(job, claimed, command)
+        if outcome is not None:
+            await self._record(job, claimed, outcome)
 
-    async def _outcome(self, job: _Job, claimed: WorkClaimed) -> Command | None:
+    async def _outcome(self, job: _Job, claimed: WorkClaimed) -> Outcome | None:
         """The command that records the result of the work, or its failure. None: the claim does not stand any more."""
         if not _is_open(claimed, job):
             return None
@@ -297,7 +301,7 @@ class Runner(Generic[T]):
             usage=failed.usage,
         )
 
-    async def _record(self, job: _Job, claimed: WorkClaimed, command: Command) -> None:
+    async def _record(self, job: _Job, claimed: WorkClaimed, outcome: Outcome) -> None:
         """Appends the outcome, however often that must be tried: it was paid for. The work itself is not run again."""
         event_id = _new_id()
         while True:
@@ -305,11 +309,11 @@ class Runner(Generic[T]):
             if history.find(event_id):
                 return
             try:
-                if await self._append(job, history, command, event_id):
+                if await self._append(job, history, outcome, event_id):
                     return
-            except RuleBroken as broken:
-                log.exception("rule broken", stage=self._stage.name, workflow_id=job.key.workflow_id)
-                command = self._failure(claimed, Unexpected(str(broken)))
+            except (RuleBroken, EventTooLarge) as broken:
+                log.exception("outcome refused", stage=self._stage.name, workflow_id=job.key.workflow_id)
+                outcome = self._failure(claimed, Unexpected(str(broken), usage=outcome.usage))
 
     # ------------------------------------------------------------ the store
 

@@ -6,7 +6,7 @@ Keys keep the names that their own SDKs gave them; all others begin with PRESSRO
 import sys
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     nats_user: str = ""
     nats_password: SecretStr = SecretStr("")
     log_bytes_max: Annotated[int, Field(ge=10 * 1024**2)] = 4 * GIB
-    log_replicas: Literal[1, 3, 5] = 1
+    log_replicas: Annotated[Literal[1, 3, 5], BeforeValidator(int)] = 1  # a variable's value is a text
     ack_wait_s: Annotated[float, Field(ge=2, le=600)] = 5.0
 
     # the object store

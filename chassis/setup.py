@@ -13,6 +13,7 @@ from chassis.connection import Connection, NoAnswer
 from chassis.event_store import NotAllowed
 from chassis.jetstream_store import STREAM
 from chassis.settings import Settings, load_settings
+from chassis.telemetry import set_up_logs
 from chassis.topology import SET_UP, consumer, stream
 from contracts.services import STAGES
 
@@ -103,8 +104,10 @@ async def _set_up(settings: Settings) -> list[str]:
 
 def main() -> None:
     """Reconciles once. Exit code 0: the topology is as declared."""
+    settings = load_settings()
+    set_up_logs(SET_UP, settings.log_level, settings.log_format)
     try:
-        for line in asyncio.run(_set_up(load_settings())):
+        for line in asyncio.run(_set_up(settings)):
             print(line)  # noqa: T201
     except (TopologyConflict, NotAllowed, NoAnswer) as wrong:
         print(f"Set-up stopped: {wrong}", file=sys.stderr)  # noqa: T201

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import traceback
+from types import TracebackType
 from typing import Literal
 
 import structlog
@@ -13,7 +15,7 @@ def set_up_logs(service: str, level: str, form: Literal["text", "json"]) -> None
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(_where),
     ]
     render: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
@@ -31,6 +33,15 @@ def set_up_logs(service: str, level: str, form: Literal["text", "json"]) -> None
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=render))
     logging.basicConfig(level=max(numeric, logging.WARNING), handlers=[handler], force=True)
+
+
+def _where(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
+    """Where it happened, the first cause first; without the exceptions' own words, which may quote a key or a text."""
+    told, wrong = list[str](), exc_info[1]
+    while wrong is not None:
+        told.insert(0, "".join([*traceback.format_tb(wrong.__traceback__), type(wrong).__qualname__]))
+        wrong = wrong.__cause__ or (None if wrong.__suppress_context__ else wrong.__context__)
+    return "\nwhich led to\n".join(told)
 
 
 class Seldom:

@@ -1,0 +1,103 @@
+"""The servers that these tests share, one of each for every pytest worker; each test has its own workflow."""
+
+import asyncio
+import logging
+import socket
+import threading
+import uuid
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from chassis.connection import Connection
+from chassis.setup import reconcile
+from chassis.topology import SET_UP
+from contracts.subjects import WorkflowKey
+from local.servers import Running, servers
+from local.standin.control import StandIn
+from local.standin.server import make_server
+from tests.chassis.plant import ACK_WAIT_S, Plant, settings
+
+
+@pytest.fixture
+def key() -> WorkflowKey:
+    """A workflow that no other test knows of."""
+    return WorkflowKey("local", str(uuid.uuid4()))
+
+
+@pytest.fixture
+def lines() -> Generator[list[EventDict]]:
+    """What is logged meanwhile; other tests hear nothing of it."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    with capture_logs() as lines:
+        yield lines
+    structlog.configure(**before)
+
+
+@pytest.fixture(scope="session")
+def nats_server() -> Generator[Running]:
+    with servers(nats=True) as running:
+        asyncio.run(_set_up(running))
+        yield running
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Generator[Running]:
+    with servers(s3=True) as running:
+        yield running
+
+
+@pytest.fixture
+async def plant(nats_server: Running) -> AsyncGenerator[Plant]:
+    """The shared NATS server, to be left as it was found."""
+    async with AsyncExitStack() as stack:
+        yield Plant(nats_server, stack)
+
+
+@pytest.fixture
+async def own_plant() -> AsyncGenerator[Plant]:
+    """A NATS server for this test alone, to be broken as it pleases."""
+    async with servers(nats=True) as running, AsyncExitStack() as stack:
+        await _set_up(running)
+        yield Plant(running, stack)
+
+
+@pytest.fixture
+async def bare_plant() -> AsyncGenerator[Plant]:
+    """A NATS server on which set-up has not run yet."""
+    async with servers(nats=True) as running, AsyncExitStack() as stack:
+        yield Plant(running, stack)
+
+
+@pytest.fixture(scope="session")
+def standin_url() -> Generator[str]:
+    """The stand-in model, answering at once."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = make_server(host="127.0.0.1", port=0, latency_s=0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(timeout=5)
+
+
+@pytest.fixture
+async def standin(standin_url: str) -> AsyncGenerator[StandIn]:
+    """The stand-in's desk, with no calls on its list and no faults planned."""
+    async with StandIn(standin_url) as desk:
+        await desk.reset()
+        await desk.clear()
+        yield desk
+
+
+async def _set_up(running: Running) -> None:
+    connection = await Connection.open(
+        running.nats_url, user=SET_UP, password=running.passwords[SET_UP], name="set-up of the tests"
+    )
+    await reconcile(connection, settings(ack_wait_s=ACK_WAIT_S))
+    await connection.close()

@@ -1,0 +1,100 @@
+"""The NATS server as a test holds it: a connection for every user, the set-up's own words, and its sudden death."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+from chassis.connection import Connection
+from chassis.event_store import Conflict, EventStore, OutcomeUnknown
+from chassis.jetstream_store import JetStreamStore
+from chassis.settings import Settings
+from chassis.setup import reconcile
+from chassis.topology import SET_UP
+from contracts.envelope import Recorded
+from contracts.events import BlogWritten, Event, WorkClaimed
+from contracts.subjects import WorkflowKey
+from contracts.works import Work
+from local.servers import Running
+
+ACK_WAIT_S = 2.0
+"""The shortest that may be set, so that a test waits no longer than it must."""
+
+PATIENCE_S = 15.0
+"""For what has to happen: a bound on a test that fails, never a pause."""
+
+
+class Plant:
+    """One NATS server. What a test opens here is closed at its end."""
+
+    def __init__(self, running: Running, stack: AsyncExitStack) -> None:
+        self.running, self._stack = running, stack
+
+    async def connect(self, user: str) -> Connection:
+        """A new connection of this user."""
+        connection = await Connection.open(
+            self.running.nats_url, user=user, password=self.running.passwords[user], name=f"test of {user}"
+        )
+        self._stack.push_async_callback(connection.close)
+        return connection
+
+    async def store(self, service: str) -> JetStreamStore:
+        """The log for this service, on a connection of its own."""
+        return JetStreamStore(await self.connect(service), service)
+
+    async def set_up(self, **changes: Any) -> list[str]:
+        """Runs the set-up step, with these settings changed. -> what it did"""
+        return await reconcile(await self.connect(SET_UP), self.settings(**changes))
+
+    async def api(self, name: str, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What JetStream answers set-up."""
+        connection = await self.connect(SET_UP)
+        answer = await connection.ask(f"$JS.API.{name}", json.dumps(request or {}).encode(), timeout_s=5)
+        return json.loads(answer.data)
+
+    def settings(self, **changes: Any) -> Settings:
+        """The settings with which set-up runs here."""
+        usual = {"nats_url": self.running.nats_url, "ack_wait_s": ACK_WAIT_S}
+        return settings(**usual | changes)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends the server a signal. A killed one is started again at once."""
+        os.kill(self.running.pid("nats"), number)
+
+    async def kill(self, *connections: Connection) -> None:
+        """Ends the server with kill -9, and waits until these are connected to the next one."""
+        reconnected = [asyncio.Event() for _ in connections]
+        for connection, event in zip(connections, reconnected, strict=True):
+            connection.on_reconnect.append(event.set)
+        self.signal(signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.gather(*(event.wait() for event in reconnected))
+
+
+def settings(**fields: Any) -> Settings:
+    """The defaults, with these changed."""
+    told: dict[str, Any] = {"log_bytes_max": 1024**3} | fields
+    return Settings(**told)
+
+
+def claimed(attempt: int = 1, worker: str = "w") -> WorkClaimed:
+    """A small event; the store does not ask whether it fits the workflow."""
+    return WorkClaimed(work=Work.BLOG, run=1, attempt=attempt, worker=worker)
+
+
+def written(markdown: str) -> BlogWritten:
+    """An event as large as one likes."""
+    return BlogWritten(run=1, attempt=1, title="Tea", markdown=markdown)
+
+
+async def append_by_id(store: EventStore, key: WorkflowKey, event: Event, *, id: str) -> Recorded[Event]:
+    """Appends as every writer must: after a doubtful end it reads again and looks for its own event."""
+    while True:
+        history = await store.read(key)
+        if found := history.find(id):
+            return found
+        with suppress(Conflict, OutcomeUnknown):
+            return await store.append(history, event, id=id)

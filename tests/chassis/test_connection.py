@@ -1,0 +1,97 @@
+"""The connection to NATS: every question ends, and ends at once where the reason is known."""
+
+import asyncio
+
+import pytest
+from nats.aio.msg import Msg
+from structlog.typing import EventDict
+
+from chassis.connection import Connection, Disconnected, NoAnswer, NobodyThere
+from chassis.event_store import NotAllowed
+from chassis.jetstream_store import DIRECT_GET
+from contracts import subjects
+from contracts.events import BlogWritten
+from contracts.services import GATEWAY, WRITER
+from contracts.subjects import WorkflowKey
+from tests.chassis.plant import PATIENCE_S, Plant
+
+AT_ONCE_S, LATE_S = 2, 30
+
+
+async def test_wrong_password_is_refused_at_once(plant: Plant, lines: list[EventDict]) -> None:
+    async with asyncio.timeout(AT_ONCE_S):
+        with pytest.raises(NotAllowed, match="'writer' or its password is not known") as refused:
+            await Connection.open(plant.running.nats_url, user=WRITER, password="canary", name="test")
+    assert "canary" not in str(refused.value)
+    assert "Authorization" not in repr(lines)  # said once; that the line was cut may be said as well
+
+
+async def test_question_to_nobody_ends_at_once(plant: Plant, key: WorkflowKey) -> None:
+    connection = await plant.connect(WRITER)
+    async with asyncio.timeout(AT_ONCE_S):
+        with pytest.raises(NobodyThere):
+            await connection.ask(subjects.delta(key, WRITER), b"", timeout_s=LATE_S)
+
+
+async def test_refused_question_ends_its_own_alone(plant: Plant, key: WorkflowKey) -> None:
+    connection = await plant.connect(GATEWAY)
+    forbidden = connection.ask(subjects.delta(key, WRITER), b"", timeout_s=LATE_S)
+    allowed = connection.ask(DIRECT_GET, b'{"multi_last": ["nothing"]}', timeout_s=LATE_S)
+    async with asyncio.timeout(AT_ONCE_S):
+        refused, answer = await asyncio.gather(forbidden, allowed, return_exceptions=True)
+    assert isinstance(refused, NotAllowed) and isinstance(answer, Msg)
+
+
+async def test_question_without_an_answer_ends_in_time(plant: Plant, key: WorkflowKey) -> None:
+    listener, asker = await plant.connect(GATEWAY), await plant.connect(WRITER)
+
+    async def keep_silent(_: Msg) -> None: ...
+
+    await listener.subscribe(subjects.live(key), keep_silent)
+    await listener.flush()
+    with pytest.raises(NoAnswer, match=r"within 0\.1 s"):
+        await asker.ask(subjects.delta(key, WRITER), b"", timeout_s=0.1)
+
+
+async def test_what_was_sent_has_arrived_after_a_flush(plant: Plant, lines: list[EventDict], key: WorkflowKey) -> None:
+    connection = await plant.connect(GATEWAY)
+    for number in range(30):
+        for part in range(20):  # all of them forbidden: the server's protests show that they arrived
+            await connection.publish(subjects.delta(WorkflowKey(f"{number}-{part}", key.workflow_id), WRITER))
+        await connection.flush()
+        assert len(lines) == 20 * (number + 1)
+
+
+async def test_subscription_lives_through_a_killed_server(own_plant: Plant, key: WorkflowKey) -> None:
+    listener, speaker = await own_plant.connect(GATEWAY), await own_plant.connect(WRITER)
+    heard: asyncio.Queue[Msg] = asyncio.Queue()
+    await listener.subscribe(subjects.live(key), heard.put)
+    await own_plant.kill(listener, speaker)
+    await speaker.publish(subjects.delta(key, WRITER), b"tea")
+    assert (await asyncio.wait_for(heard.get(), PATIENCE_S)).data == b"tea"
+
+
+async def test_unsubscribed_listener_hears_no_more(plant: Plant, key: WorkflowKey) -> None:
+    listener, speaker = await plant.connect(GATEWAY), await plant.connect(WRITER)
+    heard: list[bytes] = []
+
+    async def hear(message: Msg) -> None:
+        heard.append(message.data)
+
+    subscription = await listener.subscribe(subjects.live(key), hear)
+    await listener.unsubscribe(subscription)
+    await listener.flush()
+    await speaker.publish(subjects.delta(key, WRITER), b"tea")
+    await speaker.flush()
+    await listener.flush()
+    assert heard == []
+
+
+async def test_closed_connection_says_so_and_sends_nothing(plant: Plant) -> None:
+    connection = await plant.connect(GATEWAY)
+    assert connection.is_up and not connection.closed.done()
+    await connection.close()
+    await connection.close()
+    assert connection.closed.done() and not connection.is_up
+    with pytest.raises(Disconnected):
+        await connection.publish(subjects.every(BlogWritten))

@@ -1,0 +1,232 @@
+"""The puller on a real server: what arrives, what comes again, how much is held, and what it lives through."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chassis.connection import Connection
+from chassis.consumer import Consumer, PulledDelivery
+from chassis.jetstream_store import STREAM, JetStreamStore
+from contracts.events import ResearchCompleted
+from contracts.services import RESEARCH, WRITER
+from contracts.subjects import EventSubject, WorkflowKey
+from tests.chassis.plant import ACK_WAIT_S, PATIENCE_S, Plant, claimed
+from tests.waiting import until
+
+FOUND = ResearchCompleted(run=1, attempt=1, notes="Tea.", sources=())
+
+
+class Desk:
+    """The writer's consumer at work. A delivery lies here, and its slot is busy, until the test frees it."""
+
+    def __init__(self, plant: Plant, connection: Connection, *, slots: int) -> None:
+        self.plant, self.connection = plant, connection
+        self.consumer = Consumer(connection, WRITER, self._handle, slots=slots)
+        self.running = asyncio.create_task(self.consumer.run())
+        self.held = 0
+        self.fails = False
+        self._arrived: asyncio.Queue[PulledDelivery] = asyncio.Queue()
+        self._free = asyncio.Semaphore(0)
+
+    async def _handle(self, delivery: PulledDelivery) -> None:
+        self._arrived.put_nowait(delivery)
+        if self.fails:
+            raise ValueError("out of ink")
+        self.held += 1
+        await self._free.acquire()
+        self.held -= 1
+
+    async def next(self) -> PulledDelivery:
+        """The next delivery, as soon as it arrives."""
+        async with asyncio.timeout(PATIENCE_S):
+            return await self._arrived.get()
+
+    def free(self, slots: int = 1) -> None:
+        """Ends the handling of so many deliveries, settled or not."""
+        for _ in range(slots):
+            self._free.release()
+
+    async def state(self) -> dict[str, Any]:
+        """What the server knows of the consumer."""
+        return await self.plant.api(f"CONSUMER.INFO.{STREAM}.{WRITER}")
+
+    async def until(self, holds: Callable[[dict[str, Any]], bool], what: str) -> None:
+        async def look() -> bool:
+            return holds(await self.state())
+
+        await until(look, what, within_s=PATIENCE_S)
+
+
+Open = Callable[[int], Any]
+
+
+@pytest.fixture
+async def open_desk(own_plant: Plant) -> AsyncGenerator[Open]:
+    """Opens a desk with so many slots."""
+    async with AsyncExitStack() as stack:
+
+        async def open_desk(slots: int) -> Desk:
+            desk = Desk(own_plant, await own_plant.connect(WRITER), slots=slots)
+            stack.push_async_callback(lambda: asyncio.gather(desk.running, return_exceptions=True))
+            stack.callback(desk.running.cancel)
+            return desk
+
+        yield open_desk
+
+
+@pytest.fixture
+async def desk(open_desk: Open) -> Desk:
+    return await open_desk(2)
+
+
+@pytest.fixture
+async def research(own_plant: Plant) -> JetStreamStore:
+    return await own_plant.store(RESEARCH)
+
+
+async def bring(research: JetStreamStore, *names: str) -> None:
+    """Appends to each of these workflows an event that wakes the writer."""
+    for name in names:
+        key = WorkflowKey("local", name)
+        await research.append(await research.read(key), FOUND, id=f"id-of-{name}")
+
+
+def name(delivery: PulledDelivery) -> str:
+    return delivery.key.workflow_id
+
+
+async def test_delivery_tells_which_event_woke_it(desk: Desk, research: JetStreamStore, key: WorkflowKey) -> None:
+    await research.append(await research.read(key), claimed(), id="wakes-nobody")
+    await research.append(await research.read(key), FOUND, id="wakes-the-writer")
+    delivery = await desk.next()
+    assert (delivery.key, delivery.revision) == (key, 2)
+    assert (delivery.event, delivery.event_id) == ("research-completed", "wakes-the-writer")
+
+
+async def test_acked_delivery_is_done(desk: Desk, research: JetStreamStore) -> None:
+    await bring(research, "a")
+    await (await desk.next()).ack()
+    await desk.until(lambda state: state["ack_floor"]["stream_seq"] == 1, "the ack arrived")
+
+
+async def test_unsettled_delivery_comes_again_after_ack_wait(desk: Desk, research: JetStreamStore) -> None:
+    await bring(research, "a")
+    began, _ = time.monotonic(), await desk.next()
+    assert name(await desk.next()) == "a"
+    assert time.monotonic() - began > ACK_WAIT_S * 0.8
+
+
+async def test_signs_of_life_keep_a_delivery(open_desk: Open, research: JetStreamStore) -> None:
+    desk = await open_desk(4)
+    await bring(research, "kept")
+    kept = await desk.next()
+    await bring(research, "ticking")
+    began = time.monotonic()
+    while time.monotonic() - began < 2 * ACK_WAIT_S:
+        ticking = await desk.next()
+        assert name(ticking) == "ticking"  # and never again the one that is kept
+        await kept.in_progress()
+        await ticking.nak(timedelta(seconds=ACK_WAIT_S / 4))
+        desk.free()
+
+
+async def test_nak_brings_it_again_after_its_delay(desk: Desk, research: JetStreamStore) -> None:
+    await bring(research, "a")
+    delivery = await desk.next()
+    began = time.monotonic()
+    await delivery.nak(timedelta(seconds=0.4))
+    assert name(await desk.next()) == "a"
+    assert 0.3 < time.monotonic() - began < ACK_WAIT_S
+
+
+async def test_busy_process_holds_no_more_than_its_slots(desk: Desk, research: JetStreamStore) -> None:
+    await bring(research, *"abcdef")
+    for _ in range(2):
+        await desk.next()
+    state = await desk.state()
+    assert (state["num_ack_pending"], state["num_pending"], desk.held) == (2, 4, 2)
+
+
+async def test_freed_slot_takes_the_next_at_once(desk: Desk, research: JetStreamStore) -> None:
+    await bring(research, *"abcd")
+    for _ in "abcd":
+        await (await desk.next()).ack()
+        desk.free()
+    await desk.until(lambda state: state["num_pending"] == state["num_ack_pending"] == 0, "all is done")
+
+
+async def test_two_processes_share_one_consumer(open_desk: Open, research: JetStreamStore) -> None:
+    one, other = await open_desk(1), await open_desk(1)
+    await bring(research, "a", "b")
+    assert {name(await one.next()), name(await other.next())} == {"a", "b"}
+
+
+async def test_pulls_go_on_after_a_killed_server(desk: Desk, research: JetStreamStore) -> None:
+    await bring(research, "before")
+    await (await desk.next()).ack()
+    desk.free()
+    reconnected = asyncio.Event()
+    research._connection.on_reconnect.append(reconnected.set)  # pyright: ignore[reportPrivateUsage]
+    await desk.plant.kill(desk.connection)
+    await asyncio.wait_for(reconnected.wait(), PATIENCE_S)
+    began = time.monotonic()
+    await bring(research, "after")
+    while name(delivery := await desk.next()) != "after":  # the ack of the other one may have been lost
+        desk.free()
+    await delivery.ack()
+    assert time.monotonic() - began < 5
+
+
+async def test_deleted_consumer_shows_and_is_survived(desk: Desk, research: JetStreamStore) -> None:
+    await desk.plant.api(f"CONSUMER.DELETE.{STREAM}.{WRITER}")
+
+    async def trouble() -> str | None:
+        return desk.consumer.trouble
+
+    told = await until(trouble, "the health shows it", within_s=PATIENCE_S)
+    assert WRITER in told and "refused" in told
+    await desk.plant.set_up()
+    await bring(research, "a")
+    assert name(await desk.next()) == "a" and desk.consumer.trouble is None
+
+
+async def test_drain_finishes_what_is_held_and_takes_nothing(desk: Desk, research: JetStreamStore) -> None:
+    await bring(research, "held")
+    held = await desk.next()
+    desk.consumer.drain()
+    await bring(research, "new")
+    assert not desk.running.done()
+    await held.ack()
+    desk.free()
+    await asyncio.wait_for(desk.running, PATIENCE_S)
+    await desk.until(lambda state: state["num_ack_pending"] == 0 and state["num_pending"] == 1, "one waits")
+
+
+async def test_idle_process_drains_at_once(desk: Desk) -> None:
+    await desk.until(lambda state: state["num_waiting"] == 2, "both slots wait")
+    desk.consumer.drain()
+    await asyncio.wait_for(desk.running, 2)
+
+
+async def test_failing_handler_leaves_it_unsettled_and_goes_on(open_desk: Open, research: JetStreamStore) -> None:
+    desk = await open_desk(1)
+    desk.fails = True
+    await bring(research, "a", "b")
+    assert [name(await desk.next()) for _ in "ab"] == ["a", "b"]
+    assert (await desk.state())["num_ack_pending"] == 2
+
+
+async def test_message_that_is_no_event_is_passed_over(
+    desk: Desk, own_plant: Plant, research: JetStreamStore, key: WorkflowKey
+) -> None:
+    connection = await own_plant.connect(RESEARCH)
+    odd = str(EventSubject(key, RESEARCH, "research-completed", 1)) + "-and-a-half"
+    await connection.ask(odd, b"?", timeout_s=5)
+    await bring(research, "a")
+    assert name(await desk.next()) == "a"
+    await desk.until(lambda state: state["num_ack_pending"] == 1, "the odd one is settled")

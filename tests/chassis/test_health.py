@@ -1,0 +1,72 @@
+"""Health: what a process answers about itself, over HTTP."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from chassis.health import Health, health_server
+from tests.waiting import until
+
+Get = Callable[[str], Awaitable[tuple[int, Any]]]
+
+
+class Parts:
+    """What is wrong with the parts of the process."""
+
+    nats: str | None = None
+    consumer: str | None = None
+
+
+@pytest.fixture
+def parts() -> Parts:
+    return Parts()
+
+
+@pytest.fixture
+async def get(parts: Parts) -> AsyncGenerator[Get]:
+    """Asks a real server."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    server = health_server(Health(nats=lambda: parts.nats, consumer=lambda: parts.consumer), port)
+    serving = asyncio.create_task(server.serve())
+
+    async def started() -> bool:
+        return server.started
+
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+
+        async def get(path: str) -> tuple[int, Any]:
+            await until(started, "the server has started")
+            answer = await client.get(path)
+            return answer.status_code, json.loads(answer.text)
+
+        yield get
+    server.should_exit = True
+    await serving
+
+
+async def test_everything_in_order_is_ready(get: Get) -> None:
+    assert await get("/health/ready") == (200, {"status": "ok", "parts": {"nats": "ok", "consumer": "ok"}})
+
+
+async def test_one_part_in_trouble_is_not_ready(get: Get, parts: Parts) -> None:
+    parts.nats = "there is no connection to NATS"
+    told = {"nats": "there is no connection to NATS", "consumer": "ok"}
+    assert await get("/health/ready") == (503, {"status": "unavailable", "parts": told})
+
+
+async def test_trouble_that_ends_is_ready_again(get: Get, parts: Parts) -> None:
+    parts.consumer = "the consumer is refused"
+    assert (await get("/health/ready"))[0] == 503
+    parts.consumer = None
+    assert (await get("/health/ready"))[0] == 200
+
+
+async def test_process_in_trouble_still_lives(get: Get, parts: Parts) -> None:
+    parts.nats = parts.consumer = "gone"
+    assert await get("/health/live") == (200, {"status": "ok"})

@@ -1,0 +1,244 @@
+"""The store on JetStream when something is wrong: a killed server, missing rights, a full log, damaged histories."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from chassis import jetstream_store
+from chassis.connection import Connection
+from chassis.event_store import (
+    EVENT_BYTES_MAX,
+    Conflict,
+    EventTooLarge,
+    HistoryDamaged,
+    LogFull,
+    NotAllowed,
+    OutcomeUnknown,
+    StoreUnavailable,
+)
+from chassis.jetstream_store import STREAM, JetStreamStore
+from chassis.topology import stream
+from contracts.envelope import FromTheFuture, Malformed, encode
+from contracts.services import GATEWAY, RESEARCH, WRITER
+from contracts.subjects import EventSubject, WorkflowKey
+from contracts.subjects import history as history_subject
+from tests.chassis.plant import PATIENCE_S, Plant, append_by_id, claimed, written
+
+AT_ONCE_S = 2.0
+"""Far below the time-outs of the store: what ends within it was told, not waited for."""
+
+
+async def record(store: JetStreamStore, key: WorkflowKey, *ids: str) -> None:
+    for event_id in ids:
+        await store.append(await store.read(key), claimed(), id=event_id)
+
+
+async def ids(store: JetStreamStore, key: WorkflowKey) -> list[str]:
+    return [recorded.id for recorded in (await store.read(key)).recorded]
+
+
+class TestWhenTheServerDies:
+    async def test_history_survives_a_kill(self, own_plant: Plant, key: WorkflowKey) -> None:
+        connection = await own_plant.connect(WRITER)
+        store = JetStreamStore(connection, WRITER)
+        await record(store, key, "one", "two", "three")
+        before = await store.read(key)
+        await own_plant.kill(connection)
+        assert await store.read(key) == before
+        await store.append(before, claimed(), id="four")
+
+    async def test_append_in_flight_ends_with_the_connection(self, own_plant: Plant, key: WorkflowKey) -> None:
+        connection = await own_plant.connect(WRITER)
+        store = JetStreamStore(connection, WRITER)
+        await record(store, key, "one")
+        history = await store.read(key)
+        own_plant.signal(signal.SIGSTOP)  # from here on nothing is answered
+        appending = asyncio.create_task(store.append(history, claimed(), id="two"))
+        await own_plant.kill(connection)
+        assert appending.done()  # long before its own time-out
+        with pytest.raises(OutcomeUnknown):
+            await appending
+        await append_by_id(store, key, claimed(), id="two")
+        assert await ids(store, key) == ["one", "two"]
+
+    async def test_without_a_connection_nothing_is_tried(self, own_plant: Plant, key: WorkflowKey) -> None:
+        store = await own_plant.store(WRITER)
+        history = await store.read(key)
+        own_plant.signal(signal.SIGKILL)
+        with pytest.raises(StoreUnavailable):
+            while True:
+                await store.read(key)
+        async with asyncio.timeout(AT_ONCE_S):
+            with pytest.raises(StoreUnavailable, match="not connected"):
+                await store.append(history, claimed(), id="one")
+
+    async def test_lost_answer_doubles_nothing_when_retried_by_id(
+        self, plant: Plant, key: WorkflowKey, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = await plant.store(WRITER)
+        history = await store.read(key)
+        with monkeypatch.context() as impatient, pytest.raises(OutcomeUnknown):
+            impatient.setattr(jetstream_store, "APPEND_TIMEOUT_S", 0)  # sent, and not waited for
+            await store.append(history, claimed(), id="one")
+        await append_by_id(store, key, claimed(), id="one")
+        assert await ids(store, key) == ["one"]
+
+    async def test_kills_under_load_neither_lose_nor_double(self, own_plant: Plant, key: WorkflowKey) -> None:
+        connection = await own_plant.connect(WRITER)
+        store = JetStreamStore(connection, WRITER)
+        wanted = [f"event-{number}" for number in range(200)]
+        is_up = asyncio.Event()
+        connection.on_reconnect.append(is_up.set)
+        half = asyncio.Event()
+
+        async def write() -> None:
+            for event_id in wanted:
+                await persist(store, key, event_id, is_up)
+                if event_id == wanted[50]:
+                    half.set()
+
+        writing = asyncio.create_task(write())
+        await half.wait()
+        await own_plant.kill(connection)
+        await writing
+        assert await ids(store, key) == wanted
+
+
+async def persist(store: JetStreamStore, key: WorkflowKey, event_id: str, is_up: asyncio.Event) -> None:
+    """Appends by id, and waits for the connection where there is none."""
+    while True:
+        is_up.clear()
+        try:
+            await append_by_id(store, key, claimed(), id=event_id)
+        except StoreUnavailable:
+            async with asyncio.timeout(PATIENCE_S):
+                await is_up.wait()
+        else:
+            return
+
+
+class TestWhatTheLogRefuses:
+    async def test_refused_permission_is_told_at_once(self, plant: Plant, key: WorkflowKey) -> None:
+        foreign = JetStreamStore(await plant.connect(GATEWAY), WRITER)
+        history = await foreign.read(key)
+        async with asyncio.timeout(AT_ONCE_S):
+            with pytest.raises(NotAllowed, match="gateway may not use workflow"):
+                await foreign.append(history, claimed(), id="one")
+        assert await ids(foreign, key) == []
+
+    async def test_full_log_says_so_until_there_is_room(self, own_plant: Plant, key: WorkflowKey) -> None:
+        await own_plant.api(f"STREAM.UPDATE.{STREAM}", stream(bytes_max=100_000))
+        store = await own_plant.store(WRITER)
+        await store.append(await store.read(key), written("x" * 80_000), id="one")
+        with pytest.raises(LogFull, match="full"):
+            await store.append(await store.read(key), written("x" * 80_000), id="two")
+        assert await ids(store, key) == ["one"]
+        await own_plant.api(f"STREAM.UPDATE.{STREAM}", stream(bytes_max=1_000_000))
+        await store.append(await store.read(key), written("x" * 80_000), id="two")
+
+    async def test_event_too_large_is_named_and_harmless(self, plant: Plant, key: WorkflowKey) -> None:
+        store = await plant.store(WRITER)
+        with pytest.raises(EventTooLarge, match="blog-written"):
+            await store.append(await store.read(key), written("x" * EVENT_BYTES_MAX), id="one")
+        largest = EVENT_BYTES_MAX - len(written("").model_dump_json())
+        await store.append(await store.read(key), written("x" * largest), id="x" * 64, cause="y" * 64)
+
+    async def test_subject_written_around_the_fence_is_a_conflict(self, plant: Plant, key: WorkflowKey) -> None:
+        connection = await plant.connect(WRITER)
+        store = JetStreamStore(connection, WRITER)
+        await record(store, key, "one")
+        history = await store.read(key)
+        unfenced = EventSubject(key, WRITER, "work-claimed", 2)
+        headers, body = encode(claimed(), id="two", service=WRITER, recorded_at=history.recorded[0].recorded_at)
+        for _ in range(2):
+            await connection.ask(str(unfenced), body, headers=headers, timeout_s=5)
+        with pytest.raises(Conflict):
+            await store.append(history, claimed(), id="three")
+        assert await ids(store, key) == ["one", "two"]
+
+
+Put = Callable[[str, bytes], Awaitable[None]]
+
+
+class TestWhatCannotBeRead:
+    @pytest.fixture
+    async def connection(self, plant: Plant) -> Connection:
+        return await plant.connect(RESEARCH)
+
+    @pytest.fixture
+    async def store(self, connection: Connection) -> JetStreamStore:
+        return JetStreamStore(connection, RESEARCH)
+
+    @pytest.fixture
+    def put(self, connection: Connection, key: WorkflowKey) -> Put:
+        """Writes anything at all, as an event of this type, behind an event that is in order."""
+
+        async def put(event: str, body: bytes) -> None:
+            headers, _ = encode(claimed(), id="odd", service=RESEARCH, recorded_at=jetstream_store.utc_now())
+            await connection.ask(str(EventSubject(key, RESEARCH, event, 1)), body, headers=headers, timeout_s=5)
+
+        return put
+
+    @pytest.mark.parametrize("body", [b"\x00garbage", b"[]", b'{"version": 1}', b'{"version": 1, "surprise": 1}'])
+    async def test_body_that_is_no_event_is_malformed(
+        self, store: JetStreamStore, key: WorkflowKey, put: Put, body: bytes
+    ) -> None:
+        await put("work-claimed", body)
+        with pytest.raises(Malformed, match="work-claimed"):
+            await store.read(key)
+
+    @pytest.mark.parametrize(("event", "body"), [("work-claimed", b'{"version": 99}'), ("work-praised", b"{}")])
+    async def test_newer_version_or_type_is_from_the_future(
+        self, store: JetStreamStore, key: WorkflowKey, put: Put, event: str, body: bytes
+    ) -> None:
+        await put(event, body)
+        with pytest.raises(FromTheFuture, match=event):
+            await store.read(key)
+
+    async def test_message_without_headers_is_malformed(
+        self, connection: Connection, store: JetStreamStore, key: WorkflowKey
+    ) -> None:
+        await connection.ask(str(EventSubject(key, RESEARCH, "work-claimed", 1)), b"{}", timeout_s=5)
+        with pytest.raises(Malformed):
+            await store.read(key)
+
+    async def test_lost_event_in_the_middle_is_noticed(
+        self, plant: Plant, store: JetStreamStore, key: WorkflowKey
+    ) -> None:
+        await record(store, key, "one", "two", "three")
+        middle = (await store.read(key)).recorded[1].position
+        assert (await plant.api(f"STREAM.MSG.DELETE.{STREAM}", {"seq": middle}))["success"]
+        with pytest.raises(HistoryDamaged, match=key.workflow_id):
+            await store.read(key)
+
+
+class TestWhenAReplicaLags:
+    async def test_history_that_ends_too_early_is_unavailable(
+        self, plant: Plant, key: WorkflowKey, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(jetstream_store, "LAG_PAUSES_S", (0.01,) * 5)
+        store = await plant.store(WRITER)
+        await record(store, key, "one")
+        with pytest.raises(StoreUnavailable, match="lacks revision 2"):
+            await store.read(key, reach=2)
+
+    async def test_history_is_read_again_until_it_reaches(
+        self, plant: Plant, key: WorkflowKey, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(jetstream_store, "LAG_PAUSES_S", (0.01,) * 1_000)
+        store, other = await plant.store(WRITER), await plant.store(WRITER)
+        await record(store, key, "one")
+        reading = asyncio.create_task(other.read(key, reach=2))
+        await record(store, key, "two")
+        async with asyncio.timeout(PATIENCE_S):
+            assert (await reading).revision == 2
+
+
+async def test_purged_workflow_starts_anew(plant: Plant, key: WorkflowKey) -> None:
+    store = await plant.store(WRITER)
+    await record(store, key, "one", "two")
+    await plant.api(f"STREAM.PURGE.{STREAM}", {"filter": history_subject(key)})
+    assert (await store.read(key)).recorded == ()
+    await record(store, key, "three")

@@ -1,0 +1,151 @@
+"""The object store on a real S3 server: what was put is there, or the caller hears of it."""
+
+import asyncio
+import base64
+import hashlib
+import io
+import os
+import signal
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from minio import Minio
+from structlog.typing import EventDict
+
+from chassis import object_store
+from chassis.object_store import Object, ObjectStoreUnavailable, S3Store, picture_key
+from contracts.subjects import WorkflowKey
+from local.servers import Running, servers
+from tests.chassis.plant import PATIENCE_S, settings
+from tests.waiting import until
+
+DATA = bytes(range(256)) * 400
+PNG = "image/png"
+
+
+def open_store(running: Running, **changes: Any) -> S3Store:
+    access = running.s3
+    usual = {
+        "s3_endpoint": access.endpoint,
+        "s3_access_key": access.access_key,
+        "s3_secret_key": access.secret_key,
+        "s3_bucket": access.bucket,
+    }
+    return S3Store(settings(**usual | changes))
+
+
+@pytest.fixture
+def store(s3_server: Running) -> S3Store:
+    return open_store(s3_server)
+
+
+@pytest.fixture
+def name(key: WorkflowKey) -> str:
+    return picture_key(key, hashlib.sha256(DATA).hexdigest(), "png")
+
+
+@pytest.fixture
+async def own_s3() -> AsyncGenerator[Running]:
+    """An S3 server for this test alone."""
+    async with servers(s3=True) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_store, "PAUSES_S", (0.05,))
+
+
+async def test_picture_comes_back_as_it_was_put(store: S3Store, name: str) -> None:
+    await store.put(name, DATA, PNG)
+    assert await store.get(name) == Object(DATA, PNG)
+
+
+async def test_unknown_key_is_none(store: S3Store, name: str) -> None:
+    assert await store.get(name) is None
+
+
+async def test_putting_twice_is_harmless(store: S3Store, name: str) -> None:
+    await asyncio.gather(store.put(name, DATA, PNG), store.put(name, DATA, PNG))
+    await store.put(name, DATA, PNG)
+    assert await store.get(name) == Object(DATA, PNG)
+
+
+async def test_odd_names_and_small_sizes_are_kept(store: S3Store, name: str) -> None:
+    odd = f"{name} ü+%2F&?.png"
+    await store.put(odd, b"x", PNG)
+    assert await store.get(odd) == Object(b"x", PNG)
+
+
+class TestWhenTheStoreRefuses:
+    async def test_wrong_secret_is_unavailable_and_unsaid(self, s3_server: Running, name: str) -> None:
+        stranger = open_store(s3_server, s3_secret_key="canary")
+        with pytest.raises(ObjectStoreUnavailable) as refused:
+            await stranger.get(name)
+        assert "SignatureDoesNotMatch" in str(refused.value) and "canary" not in str(refused.value)
+
+    async def test_missing_bucket_takes_nothing(self, s3_server: Running, name: str, lines: list[EventDict]) -> None:
+        nowhere = open_store(s3_server, s3_bucket="elsewhere")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):  # the deadline of the attempt
+                await nowhere.put(name, DATA, PNG)
+        (line,) = lines  # not one for each of its tries
+        assert line["event"] == "upload failed, trying again" and "answer as it should" in line["why"]
+
+
+class TestWhenTheStoreFails:
+    async def test_killed_server_only_delays_a_put(self, own_s3: Running, name: str) -> None:
+        store = open_store(own_s3)
+        await store.put(f"{name}-before", DATA, PNG)
+        killed = own_s3.pid("s3")
+        os.kill(killed, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE_S):
+            await store.put(name, DATA, PNG)
+        assert await store.get(name) == await store.get(f"{name}-before") == Object(DATA, PNG)
+        assert own_s3.pid("s3") != killed
+
+    async def test_get_from_a_dead_server_is_unavailable(self, own_s3: Running, name: str) -> None:
+        store = open_store(own_s3)
+        os.kill(own_s3.pid("s3"), signal.SIGKILL)
+
+        async def unavailable() -> bool:
+            try:
+                await store.get(name)
+            except ObjectStoreUnavailable:
+                return True
+            return False
+
+        await until(unavailable, "the server is gone", within_s=PATIENCE_S)
+
+    async def test_bytes_changed_on_the_way_are_noticed(
+        self, store: S3Store, name: str, monkeypatch: pytest.MonkeyPatch, lines: list[EventDict]
+    ) -> None:
+        honest, sent = Minio.put_object, list[str]()
+
+        def damage_the_first(client: Minio, bucket: str, key: str, data: io.BytesIO, *further: Any) -> object:
+            sent.append(key)
+            carried = io.BytesIO(data.read()[::-1]) if len(sent) == 1 else data
+            return honest(client, bucket, key, carried, *further)
+
+        monkeypatch.setattr(Minio, "put_object", damage_the_first)
+        await store.put(name, DATA, PNG)
+        assert sent == [name, name] and "does not hold what was uploaded" in lines[0]["why"]
+        assert await store.get(name) == Object(DATA, PNG)
+
+    async def test_checksum_travels_with_the_bytes(
+        self, store: S3Store, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sent: list[dict[str, str]] = []
+        pool = store._client._http  # pyright: ignore[reportPrivateUsage]
+        honest = pool.urlopen
+
+        def watch(method: str, url: str, **options: Any) -> Any:
+            if method == "PUT":
+                sent.append(dict(options["headers"]))
+            return honest(method, url, **options)
+
+        monkeypatch.setattr(pool, "urlopen", watch)
+        await store.put(name, DATA, PNG)
+        digests = {base64.b64encode(hashlib.md5(DATA).digest()).decode(), hashlib.sha256(DATA).hexdigest()}  # noqa: S324
+        assert digests & set(sent[0].values())
