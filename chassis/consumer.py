@@ -140,7 +140,8 @@ class _Slot:
     async def _arrive(self, message: Msg) -> None:
         if self._busy and not _status(message):
             # The answer to a pull that was given up as lost. Kept here it would wait unattended; another slot takes it.
-            await self._connection.publish(message.reply, b"-NAK")
+            with suppress(Disconnected):
+                await self._connection.publish(message.reply, b"-NAK")
             return
         self._arrived.put_nowait(message)
 
@@ -178,7 +179,8 @@ class _Slot:
             return PulledDelivery(self._connection, message, parse(message.subject))
         except BadToken as wrong:
             log.error("not an event", stage=self._consumer.stage, why=str(wrong))
-            await self._connection.publish(message.reply, b"+ACK")  # it can never make anything due
+            with suppress(Disconnected):
+                await self._connection.publish(message.reply, b"+ACK")  # it can never make anything due
             return None
 
     async def _work(self, delivery: PulledDelivery) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 import urllib3
 from minio import Minio
-from minio.error import InvalidResponseError, MinioException, S3Error
+from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
 from chassis.settings import Settings
@@ -40,6 +40,14 @@ class ObjectStoreUnavailable(WorkFailed):
     """The object store does not take the picture at the moment."""
 
 
+class ObjectStoreRefused(WorkFailed):
+    """The object store refuses the credentials or the bucket: set PRESSROOM_S3_… right, then resume the workflow."""
+
+
+REFUSALS = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "NoSuchBucket", "InvalidBucketName"}
+"""What no waiting mends."""
+
+
 @dataclass(frozen=True)
 class Object:
     """What is stored under a key."""
@@ -52,11 +60,14 @@ class ObjectStore(Protocol):
     """Where pictures are kept."""
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
-        """Stores the bytes under the key and makes sure that they arrived. Storing the same twice is harmless."""
+        """Stores the bytes under the key and makes sure that they arrived. Storing the same twice is harmless.
+
+        Raises ObjectStoreRefused.
+        """
         ...
 
     async def get(self, key: str) -> Object | None:
-        """What is stored under the key, or None. Raises ObjectStoreUnavailable."""
+        """What is stored under the key, or None. Raises ObjectStoreUnavailable, ObjectStoreRefused."""
         ...
 
 
@@ -98,7 +109,7 @@ class S3Store:
         try:
             self._client.put_object(self._bucket, key, io.BytesIO(data), len(data), content_type)
         except (MinioException, HTTPError, OSError) as wrong:
-            raise _unavailable(wrong) from wrong
+            raise _named(wrong) from wrong
         stored = self._get(key)  # checksums in headers are not checked by every S3 server
         if stored is None or hashlib.sha256(stored.data).digest() != hashlib.sha256(data).digest():
             raise ObjectStoreUnavailable("The object store does not hold what was uploaded.")
@@ -107,20 +118,22 @@ class S3Store:
         try:
             response = self._client.get_object(self._bucket, key)
         except S3Error as wrong:
-            if wrong.code in ("NoSuchKey", "NoSuchBucket"):
+            if wrong.code == "NoSuchKey":
                 return None
-            raise _unavailable(wrong) from wrong
-        except (MinioException, InvalidResponseError, HTTPError, OSError) as wrong:
-            raise _unavailable(wrong) from wrong
+            raise _named(wrong) from wrong
+        except (MinioException, HTTPError, OSError) as wrong:
+            raise _named(wrong) from wrong
         try:
             return Object(response.read(), response.headers.get("Content-Type", "application/octet-stream"))
         except (HTTPError, OSError) as wrong:
-            raise _unavailable(wrong) from wrong
+            raise _named(wrong) from wrong
         finally:
             response.close()
             response.release_conn()
 
 
-def _unavailable(wrong: Exception) -> ObjectStoreUnavailable:
+def _named(wrong: Exception) -> WorkFailed:
     code = getattr(wrong, "code", None) or type(wrong).__name__
+    if code in REFUSALS:
+        return ObjectStoreRefused(f"{ObjectStoreRefused.__doc__} It said: {code}.")
     return ObjectStoreUnavailable(f"The object store does not answer as it should: {code}.")

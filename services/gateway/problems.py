@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from chassis.event_store import LogFull, OutcomeUnknown, StoreUnavailable
-from chassis.object_store import ObjectStoreUnavailable
+from chassis.object_store import ObjectStoreRefused, ObjectStoreUnavailable
 from contracts.requests import sentence
 from contracts.workflow import RequestConflict
 
@@ -58,7 +58,8 @@ def add_problems(app: FastAPI) -> None:
         LogFull: lambda _: problem(507, "log-full", "The log is full; nothing was recorded. Tell whoever runs this."),
         StoreUnavailable: _unavailable,
         OutcomeUnknown: _unavailable,
-        ObjectStoreUnavailable: lambda wrong: problem(503, "object-store-unavailable", str(wrong)),
+        ObjectStoreUnavailable: _no_pictures,
+        ObjectStoreRefused: _no_pictures,
     }
     for kind, tell in table.items():
         app.add_exception_handler(kind, _handler(tell))
@@ -99,6 +100,10 @@ def _http(wrong: Exception) -> JSONResponse:
 
 def _unavailable(_: Exception) -> JSONResponse:
     return problem(503, "log-unavailable", "The log does not answer at the moment; try again in a few seconds.")
+
+
+def _no_pictures(_: Exception) -> JSONResponse:
+    return problem(503, "object-store-unavailable", "The pictures cannot be read at the moment; try again later.")
 
 
 async def _unexpected(request: Request, wrong: Exception) -> JSONResponse:

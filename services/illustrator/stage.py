@@ -7,10 +7,17 @@ from datetime import timedelta
 from typing import Protocol
 
 from chassis.model import MODEL_VERDICTS, AnswerMalformed, Drawn, Model, Say, Written, total
-from chassis.object_store import ObjectStore, ObjectStoreUnavailable, S3Store, picture_key, picture_pointer
+from chassis.object_store import (
+    ObjectStore,
+    ObjectStoreRefused,
+    ObjectStoreUnavailable,
+    S3Store,
+    picture_key,
+    picture_pointer,
+)
 from chassis.prompts import as_data, brief_lines, load_prompt, one_line
 from chassis.settings import Settings
-from chassis.stage import Attempt, Retry, Stage
+from chassis.stage import Attempt, GiveUp, Retry, Stage
 from contracts.commands import RecordIllustration
 from contracts.services import ILLUSTRATOR
 from contracts.works import Kind
@@ -44,7 +51,14 @@ class Tools:
     gallery: ObjectStore
 
 
-stage = Stage[Tools](ILLUSTRATOR, verdicts={**MODEL_VERDICTS, ObjectStoreUnavailable: Retry(timedelta(seconds=10))})
+stage = Stage[Tools](
+    ILLUSTRATOR,
+    verdicts={
+        **MODEL_VERDICTS,
+        ObjectStoreUnavailable: Retry(timedelta(seconds=10)),
+        ObjectStoreRefused: GiveUp(),
+    },
+)
 
 
 @stage.does(Kind.ILLUSTRATION)

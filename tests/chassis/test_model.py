@@ -103,7 +103,7 @@ class TestWriting:
         written = await model.write(instructions=PROMPT, input=INPUT, say=say)
         assert len(heard) > 20 and "".join(heard).rstrip() == written.text
 
-    async def test_zero_byte_becomes_a_space(self, model: Model, standin: StandIn) -> None:
+    async def test_zero_byte_leaves_a_sign_in_its_place(self, model: Model, standin: StandIn) -> None:
         await standin.rule(do={"text": "tea\x00leaf"})
         assert (await write(model)).text == "tea\ufffdleaf"
 
