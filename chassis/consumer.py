@@ -120,45 +120,53 @@ class _Slot:
     def __init__(self, consumer: Consumer) -> None:
         self._consumer, self._connection = consumer, consumer.connection
         self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
-        self._busy = False
 
     async def run(self) -> None:
-        inbox = self._connection.new_inbox()
-        subscription = await self._connection.subscribe(inbox, self._arrive)
-        try:
-            while not self._consumer.stopping.is_set():
-                delivery = await self._pull(inbox)
-                if delivery:
-                    await self._work(delivery)
-        finally:
-            await self._connection.unsubscribe(subscription)
+        while not self._consumer.stopping.is_set():
+            try:
+                delivery = await self._pull()
+            except Disconnected:
+                await asyncio.sleep(REFUSED_PAUSE_S)
+                continue
+            if delivery:
+                await self._work(delivery)
 
     def wake(self) -> None:
         """Makes a waiting slot look around: the pull has to be made again, or no more."""
         self._arrived.put_nowait(None)
 
-    async def _arrive(self, message: Msg) -> None:
-        if self._busy and not _status(message):
-            # The answer to a pull that was given up as lost. Kept here it would wait unattended; another slot takes it.
-            with suppress(Disconnected):
-                await self._connection.publish(message.reply, b"-NAK")
-            return
-        self._arrived.put_nowait(message)
+    async def _pull(self) -> PulledDelivery | None:
+        """Asks for one message. -> it, or None when it is time to ask again. Raises Disconnected.
 
-    async def _pull(self, inbox: str) -> PulledDelivery | None:
-        """Asks for one message. -> it, or None when it is time to ask again"""
-        self._arrived = asyncio.Queue()
+        Each pull has an inbox of its own. The server forgets a pull whose inbox nobody listens to any more, so one that
+        was given up (its answer may only be late) is never left behind to take a message that nobody works on.
+        """
+        self._arrived = arrived = asyncio.Queue[Msg | None]()
+
+        async def arrive(message: Msg) -> None:
+            arrived.put_nowait(message)
+
+        inbox = self._connection.new_inbox()
+        subscription = await self._connection.subscribe(inbox, arrive)
+        try:
+            await self._ask(inbox)
+            message = await self._answer()
+        finally:
+            await self._connection.unsubscribe(subscription)
+        return await self._accept(message) if message else None
+
+    async def _ask(self, inbox: str) -> None:
         wanted = {"batch": 1, "expires": int(EXPIRES_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{self._consumer.stage}"
-        try:
-            await self._connection.publish(subject, json.dumps(wanted).encode(), reply=inbox)
-        except Disconnected:
-            await asyncio.sleep(REFUSED_PAUSE_S)
-            return None
+        await self._connection.publish(subject, json.dumps(wanted).encode(), reply=inbox)
+
+    async def _answer(self) -> Msg | None:
+        """The message that the pull brings; None when there is none, or when it has to be made again."""
         while not self._consumer.stopping.is_set():
             try:
                 message = await asyncio.wait_for(self._arrived.get(), SILENCE_S)
             except TimeoutError:
+                self._consumer.refused("the server does not answer")
                 return None
             if message is None:
                 return None
@@ -169,7 +177,7 @@ class _Slot:
                 return None
             self._consumer.trouble = None
             if not status:
-                return await self._accept(message)
+                return message
             if status != HEARTBEAT:  # the pull has expired
                 return None
         return None
@@ -184,7 +192,6 @@ class _Slot:
             return None
 
     async def _work(self, delivery: PulledDelivery) -> None:
-        self._busy = True
         try:
             await self._consumer.handle(delivery)
         except Exception as wrong:
@@ -197,8 +204,6 @@ class _Slot:
                 event_type=delivery.event,
                 why=f"{type(wrong).__name__}: {wrong}",
             )
-        finally:
-            self._busy = False
 
 
 def _status(message: Msg) -> str:

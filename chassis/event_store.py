@@ -40,6 +40,10 @@ class StoreUnavailable(Exception):
     """The log does not answer. Nothing is lost; try again later."""
 
 
+class HistoryShort(StoreUnavailable):
+    """The log answers, but with a history that lacks what it had stored: a replica lags, or the log has lost events."""
+
+
 class LogFull(StoreUnavailable):
     """The log has reached the size it may have: it takes no events until its limit is raised."""
 

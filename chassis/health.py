@@ -19,6 +19,10 @@ class Health:
     def __init__(self, **checks: Check) -> None:
         self._checks = checks
 
+    def watch(self, **checks: Check) -> None:
+        """Checks these as well, or in the place of those with the same names."""
+        self._checks.update(checks)
+
     def report(self) -> dict[str, str]:
         """Each part and what is wrong with it; `ok` where nothing is."""
         return {name: check() or "ok" for name, check in self._checks.items()}

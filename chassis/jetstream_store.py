@@ -16,6 +16,7 @@ from chassis.event_store import (
     Clock,
     Conflict,
     History,
+    HistoryShort,
     LogFull,
     OutcomeUnknown,
     StoreUnavailable,
@@ -56,7 +57,7 @@ class JetStreamStore:
                 return history
             if pause is not None:
                 await asyncio.sleep(pause)
-        raise StoreUnavailable(f"the log answers with a history that lacks revision {reach}, which it had stored")
+        raise HistoryShort(f"the log answers with a history that lacks revision {reach}, which it had stored")
 
     async def append(self, history: History, event: Event, *, id: str, cause: str | None = None) -> Recorded[Event]:
         """See EventStore.append."""

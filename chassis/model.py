@@ -8,7 +8,6 @@ import base64
 import binascii
 import hashlib
 import json
-import re
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,15 +32,12 @@ from openai.types.responses import (
 
 from chassis.settings import Settings
 from chassis.stage import GiveUp, Retry, Verdicts, WorkFailed
-from contracts.events import Usage
+from contracts.events import UNSTORABLE, Usage
 
 Say = Callable[[str], Awaitable[None]]
 
 ANSWER_CHARACTERS_MAX = 200_000
 """Of a text: thirty times the longest blog post. An event may have one megabyte."""
-
-UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-"""Neither a zero byte nor half a surrogate pair can stand in Postgres' text."""
 
 PICTURE_BYTES_MAX = 32 * 1024**2
 
@@ -250,6 +246,16 @@ def total(first: Usage, *further: Usage) -> Usage:
     summed: dict[str, Any] = {name: sum(getattr(usage, name) for usage in usages) for name in counts}
     request_ids = tuple(request_id for usage in usages for request_id in usage.request_ids)
     return first.model_copy(update={**summed, "request_ids": request_ids})
+
+
+@contextmanager
+def having_used(usage: Usage) -> Generator[None]:
+    """Adds what earlier calls of the same attempt used to a failure that passes through: it was paid for."""
+    try:
+        yield
+    except WorkFailed as failed:
+        failed.usage = total(usage, failed.usage) if failed.usage else usage
+        raise
 
 
 # ---------------------------------------------------------------- what an answer says

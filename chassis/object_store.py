@@ -17,8 +17,10 @@ from chassis.stage import WorkFailed
 from chassis.telemetry import Seldom
 from contracts.subjects import WorkflowKey
 
-PAUSES_S = (0.5, 1.0, 2.0, 4.0)
-"""Between tries to upload what was paid for; the last one until the attempt's deadline ends it."""
+PAUSES_S = (0.5, 1.0, 2.0, *[4.0] * 14)
+"""Between tries to upload what was paid for: for about a minute, which is less than an attempt may take."""
+
+NO_SUCH_KEY = "check"
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 3.0, 20.0
 CONNECTIONS_MAX = 32
@@ -59,10 +61,14 @@ class Object:
 class ObjectStore(Protocol):
     """Where pictures are kept."""
 
+    async def check(self) -> None:
+        """Makes sure that the store answers. Raises ObjectStoreUnavailable, ObjectStoreRefused."""
+        ...
+
     async def put(self, key: str, data: bytes, content_type: str) -> None:
         """Stores the bytes under the key and makes sure that they arrived. Storing the same twice is harmless.
 
-        Raises ObjectStoreRefused.
+        Raises ObjectStoreUnavailable, ObjectStoreRefused.
         """
         ...
 
@@ -90,16 +96,20 @@ class S3Store:
             ),
         )
 
+    async def check(self) -> None:
+        """See ObjectStore."""
+        await asyncio.to_thread(self._get, NO_SUCH_KEY)
+
     async def put(self, key: str, data: bytes, content_type: str) -> None:
-        """See ObjectStore. Tries until its caller's deadline: the picture was paid for, and is only here."""
-        for number in range(1_000):
+        """See ObjectStore. Tries again for a while: the picture was paid for, and is only here."""
+        for pause in PAUSES_S:
             try:
                 return await asyncio.to_thread(self._put, key, data, content_type)
             except ObjectStoreUnavailable as unavailable:
                 if self._seldom.allows(str(unavailable), asyncio.get_running_loop().time()):
                     log.warning("upload failed, trying again", key=key, why=str(unavailable))
-                await asyncio.sleep(PAUSES_S[min(number, len(PAUSES_S) - 1)])
-        raise ObjectStoreUnavailable
+                await asyncio.sleep(pause)
+        return await asyncio.to_thread(self._put, key, data, content_type)
 
     async def get(self, key: str) -> Object | None:
         """See ObjectStore."""

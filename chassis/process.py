@@ -1,17 +1,18 @@
 """The life of a stage's process: connect, pull, work, say how it is, and on SIGTERM finish what is held and go."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar
 
 import structlog
 from nats.aio.msg import Msg
 
-from chassis.connection import Connection
+from chassis.connection import Connection, NoAnswer
 from chassis.consumer import Consumer
 from chassis.deltas import delta_streams
 from chassis.event_store import NotAllowed
@@ -30,8 +31,8 @@ T = TypeVar("T")
 log = structlog.get_logger("process")
 
 
-class WrongSettings(Exception):
-    """The process cannot do its work as it is set; the message says which setting."""
+class CannotGoOn(Exception):
+    """The process cannot do its work any more; whoever keeps it running should start it anew."""
 
 
 def run_stage(stage: Stage[T], make_tools: Callable[[Settings], T]) -> None:
@@ -40,19 +41,28 @@ def run_stage(stage: Stage[T], make_tools: Callable[[Settings], T]) -> None:
     set_up_logs(stage.name, settings.log_level, settings.log_format)
     try:
         asyncio.run(_run_stage(stage, make_tools(settings), settings))
-    except (NotAllowed, WrongSettings) as wrong:
-        log.error("cannot start", why=str(wrong))
+    except (NotAllowed, NoAnswer, CannotGoOn) as wrong:
+        log.error("cannot go on", why=str(wrong))
         sys.exit(1)
 
 
-async def connect(settings: Settings, service: str) -> Connection:
-    """The service's connection to NATS, under its own user. Raises NotAllowed for a wrong password."""
-    return await Connection.open(
-        settings.nats_url,
-        user=settings.nats_user or service,
-        password=settings.nats_password.get_secret_value(),
-        name=worker_name(service),
+async def connect(settings: Settings, service: str, stopped: "asyncio.Future[None]") -> Connection | None:
+    """The service's connection to NATS, under its own user; waits as long as it takes for the server to be there.
+
+    -> None when the process was asked to stop meanwhile. Raises NotAllowed for a wrong password.
+    """
+    password = settings.nats_password.get_secret_value()
+    opening = asyncio.create_task(
+        Connection.open(
+            settings.nats_url, user=settings.nats_user or service, password=password, name=worker_name(service)
+        )
     )
+    await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if opening.done():
+        return opening.result()
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    return None
 
 
 def worker_name(service: str) -> str:
@@ -60,9 +70,38 @@ def worker_name(service: str) -> str:
     return f"{service}@{socket.gethostname()}:{os.getpid()}"
 
 
+def stop_signal() -> "asyncio.Future[None]":
+    """Is done at the first SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[None] = loop.create_future()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: stopped.done() or stopped.set_result(None))
+    return stopped
+
+
 async def _run_stage(stage: Stage[T], tools: T, settings: Settings) -> None:
-    stopped = _stop_signal()
-    connection = await connect(settings, stage.name)
+    stopped = stop_signal()
+    health = Health(nats=lambda: "there is no connection to NATS yet")
+    async with _served(health, settings.health_port):
+        connection = await connect(settings, stage.name, stopped)
+        if connection is not None:
+            try:
+                await _work(stage, tools, settings, connection, health=health, stopped=stopped)
+            finally:
+                await connection.close()
+    log.info("stopped")
+
+
+async def _work(
+    stage: Stage[T],
+    tools: T,
+    settings: Settings,
+    connection: Connection,
+    *,
+    health: Health,
+    stopped: "asyncio.Future[None]",
+) -> None:
+    """Works until the process is asked to stop. Raises CannotGoOn."""
     runner = Runner(
         stage,
         JetStreamStore(connection, stage.name),
@@ -73,27 +112,31 @@ async def _run_stage(stage: Stage[T], tools: T, settings: Settings) -> None:
     )
     await connection.subscribe(subjects.every_live(WorkflowCancelled), _calls_off(runner))
     consumer = Consumer(connection, stage.name, runner.run, slots=settings.concurrency)
-    health = Health(
+    health.watch(
         nats=lambda: None if connection.is_up else "there is no connection to NATS", consumer=lambda: consumer.trouble
     )
-    server = health_server(health, settings.health_port) if settings.health_port else None
-    serving = asyncio.create_task(server.serve()) if server else None
     working = asyncio.create_task(consumer.run())
     log.info("ready", worker=worker_name(stage.name), slots=settings.concurrency)
     await asyncio.wait({stopped, working, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
     if stopped.done():
         await _drain(consumer, working, settings.drain_s)
-    if server and serving:
-        server.should_exit = True
-        await serving
-    lost = connection.closed.done()
-    await connection.close()
-    if not stopped.done():
-        log.error("cannot go on", why="the connection to NATS was closed" if lost else "the consumer ended")
+    else:
         working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
-        sys.exit(1)
-    log.info("stopped")
+        (ended,) = await asyncio.gather(working, return_exceptions=True)
+        raise CannotGoOn("the connection to NATS was closed" if connection.closed.done() else f"{ended!r}")
+
+
+@contextlib.asynccontextmanager
+async def _served(health: Health, port: int) -> AsyncGenerator[None]:
+    """Serves the health on this port; on 0 not at all."""
+    server = health_server(health, port)
+    serving = asyncio.create_task(server.serve()) if port else None
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        if serving:
+            await serving
 
 
 async def _drain(consumer: Consumer, working: "asyncio.Task[None]", drain_s: float) -> None:
@@ -118,12 +161,3 @@ def _calls_off(runner: Runner[T]) -> Callable[[Msg], Awaitable[None]]:
             runner.call_off(cancelled.key, cancelled.event.run)
 
     return heard
-
-
-def _stop_signal() -> "asyncio.Future[None]":
-    """Is done at the first SIGTERM or SIGINT."""
-    loop = asyncio.get_running_loop()
-    stopped: asyncio.Future[None] = loop.create_future()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: stopped.done() or stopped.set_result(None))
-    return stopped

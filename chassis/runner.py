@@ -8,6 +8,7 @@ append before the ack, one settlement when all works of the delivery have ended.
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -24,13 +25,17 @@ from chassis.event_store import (
     EventStore,
     EventTooLarge,
     History,
-    LogFull,
+    HistoryDamaged,
+    HistoryShort,
+    NotAllowed,
     OutcomeUnknown,
     StoreUnavailable,
     utc_now,
 )
 from chassis.stage import Attempt, DeadlinePassed, Retry, Stage, Unexpected, WorkFailed
+from chassis.telemetry import Seldom
 from contracts.commands import ClaimWork, Command, CompleteWorkflow, FailAttempt, GiveUpWork, Record
+from contracts.envelope import UnreadableEvent
 from contracts.events import WorkClaimed
 from contracts.subjects import WorkflowKey
 from contracts.workflow import Phase, RuleBroken, decide
@@ -46,6 +51,15 @@ LOOK_AGAIN_S = 10.0
 
 PAUSES_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 """Before asking a log that did not answer once more; the last one for ever."""
+
+SHORT_READS_MAX = 10
+"""Reads in a row that lack what was stored, each about 4 s long: a replica that only lags has caught up by then."""
+
+UNREADABLE_S = 60.0
+"""How long a result that was paid for waits for a history that this code can read."""
+
+UNREADABLE = (UnreadableEvent, HistoryDamaged, NotAllowed)
+"""What no waiting of this process mends: its deliveries are left to others."""
 
 log = structlog.get_logger("runner")
 
@@ -108,7 +122,7 @@ class _Job:
     calls: dict[asyncio.Task[Outcome | None], int] = field(default_factory=dict[asyncio.Task[Outcome | None], int])
     """The paid calls that run now, and the run they are of."""
     attempts: list[int] = field(default_factory=list[int])
-    pauses: int = 0
+    appends_lost: int = 0  # in a row
 
     @property
     def key(self) -> WorkflowKey:
@@ -148,6 +162,7 @@ class Runner(Generic[T]):
         self._worker, self._deadline_s, self._streams = worker, deadline_s, streams
         self._clock, self._next_step = clock, next_step
         self._jobs: list[_Job] = []
+        self._seldom = Seldom()
 
     async def run(self, delivery: Delivery) -> None:
         """Does all that this delivery brings, and settles it.
@@ -195,6 +210,14 @@ class Runner(Generic[T]):
             await _stop([*job.tasks.values(), heartbeat])
 
     async def _work_through(self, job: _Job) -> Ack | Nak | Leave:
+        """The loop of one delivery. Where the history cannot be read any more, what runs is let end first."""
+        try:
+            return await self._steps(job)
+        except UNREADABLE:
+            await asyncio.gather(*job.tasks.values(), return_exceptions=True)
+            raise
+
+    async def _steps(self, job: _Job) -> Ack | Nak | Leave:
         history = await self._read(job)
         job.memory.first_read = history.revision
         while True:
@@ -304,16 +327,21 @@ class Runner(Generic[T]):
     async def _record(self, job: _Job, claimed: WorkClaimed, outcome: Outcome) -> None:
         """Appends the outcome, however often that must be tried: it was paid for. The work itself is not run again."""
         event_id = _new_id()
+        give_up_at = asyncio.get_running_loop().time() + UNREADABLE_S
         while True:
-            history = await self._read(job)
-            if history.find(event_id):
-                return
             try:
-                if await self._append(job, history, outcome, event_id):
+                history = await self._read(job)
+                if history.find(event_id) or await self._append(job, history, outcome, event_id):
                     return
-            except (RuleBroken, EventTooLarge) as broken:
+            except UNREADABLE as unreadable:
+                if asyncio.get_running_loop().time() > give_up_at:
+                    raise
+                await self._pause(len(PAUSES_S), unreadable)
+            except (RuleBroken, EventTooLarge, ValueError) as broken:  # a ValueError: it cannot be made an event
                 log.exception("outcome refused", stage=self._stage.name, workflow_id=job.key.workflow_id)
-                outcome = self._failure(claimed, Unexpected(str(broken), usage=outcome.usage))
+                told = None if isinstance(broken, ValueError) else str(broken)
+                usage = None if isinstance(outcome, FailAttempt) else outcome.usage  # then it may be the usage itself
+                outcome = self._failure(claimed, Unexpected(told, usage=usage))
 
     # ------------------------------------------------------------ the store
 
@@ -327,26 +355,37 @@ class Runner(Generic[T]):
         except Conflict:
             return False
         except (OutcomeUnknown, StoreUnavailable) as silent:
-            await self._pause(job, silent)
+            await self._pause(job.appends_lost, silent)
+            job.appends_lost += 1
             return False
         job.learn(history.then(recorded))
-        job.pauses = 0
+        job.appends_lost = 0
         return True
 
     async def _read(self, job: _Job) -> History:
-        """The history, reaching all that this delivery has seen. Waits for a log that does not answer."""
+        """The history, reaching all that this delivery has seen. Waits for a log that does not answer.
+
+        Raises HistoryDamaged where the log goes on answering without what it had stored.
+        """
+        short, tries = 0, itertools.count()
         while True:
             try:
                 reach = max(job.delivery.revision, job.history.revision)
-                return job.learn(await self._store.read(job.key, reach=reach))
+                history = await self._store.read(job.key, reach=reach)
+            except HistoryShort as lacking:
+                short += 1
+                if short == SHORT_READS_MAX:
+                    raise HistoryDamaged(str(lacking)) from lacking
+                await self._pause(next(tries), lacking)
             except StoreUnavailable as silent:
-                await self._pause(job, silent)
+                await self._pause(next(tries), silent)
+            else:
+                return job.learn(history)
 
-    async def _pause(self, job: _Job, silent: Exception) -> None:
-        if isinstance(silent, LogFull):
-            log.error("log full", stage=self._stage.name, why=str(silent))
-        await asyncio.sleep(PAUSES_S[min(job.pauses, len(PAUSES_S) - 1)])
-        job.pauses += 1
+    async def _pause(self, tries: int, why: Exception) -> None:
+        if self._seldom.allows(type(why).__name__, time.monotonic()):
+            log.warning("waiting for the log", stage=self._stage.name, why=f"{type(why).__name__}: {why}")
+        await asyncio.sleep(PAUSES_S[min(tries, len(PAUSES_S) - 1)])
 
 
 def _is_open(claimed: WorkClaimed, job: _Job) -> bool:

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     sockets_max: Annotated[int, Field(ge=1)] = 10_000
+    origins: str = ""
 
     @property
     def researcher(self) -> Literal["openai", "tavily", "none"]:

@@ -4,9 +4,10 @@ A field that is added, dropped or changes meaning makes a new version: give the 
 upcaster (contracts/upcasters.py) and a golden file (tests/contracts/golden/), and leave the old golden file for good.
 """
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from contracts.platforms import Platform
 from contracts.works import Work
@@ -23,10 +24,22 @@ Count = Annotated[int, Field(ge=0)]
 Ordinal = Annotated[int, Field(ge=1)]
 
 
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""Neither a zero byte nor half a surrogate pair can stand in Postgres' text, and the latter not in JSON either."""
+
+
 class Part(BaseModel):
-    """Something that is part of an event: immutable, and with no field that this code does not know."""
+    """Something that is part of an event: immutable, and with no field that this code does not know.
+
+    A character that cannot be stored (pages and models bring such) becomes U+FFFD, the replacement character.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _storable(cls, value: object) -> object:
+        return UNSTORABLE.sub("\ufffd", value) if type(value) is str else value
 
 
 class Brief(Part):

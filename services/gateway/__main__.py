@@ -7,11 +7,12 @@ import sys
 import structlog
 import uvicorn
 
+from chassis.connection import Connection, NoAnswer
 from chassis.event_store import NotAllowed
-from chassis.health import Health
+from chassis.health import Health, QuietServer
 from chassis.jetstream_store import JetStreamStore
 from chassis.object_store import S3Store
-from chassis.process import connect
+from chassis.process import CannotGoOn, connect, stop_signal
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
 from contracts.services import GATEWAY
@@ -32,9 +33,25 @@ log = structlog.get_logger("gateway")
 
 
 async def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, or until the connection to NATS has ended for good."""
+    """Serves until SIGTERM or SIGINT. Raises CannotGoOn, NotAllowed, OSError where the port is taken."""
+    stopped = stop_signal()
     listener = _bind(settings.host, settings.port)
-    connection = await connect(settings, GATEWAY)
+    connection = await connect(settings, GATEWAY, stopped)
+    if connection is None:
+        return
+    server = _server(settings, connection)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    log.info("ready", address=f"http://{settings.host}:{settings.port}")
+    await asyncio.wait({serving, stopped, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    await connection.close()
+    if not stopped.done():
+        raise CannotGoOn("the connection to NATS was closed")
+    log.info("stopped")
+
+
+def _server(settings: Settings, connection: Connection) -> QuietServer:
     store = JetStreamStore(connection, GATEWAY)
     parts = Parts(
         desk=Desk(store, researches=settings.researcher != "none"),
@@ -42,8 +59,9 @@ async def serve(settings: Settings) -> None:
         gallery=S3Store(settings),
         health=Health(nats=lambda: None if connection.is_up else "there is no connection to NATS"),
         places=Places(settings.sockets_max),
+        origins=settings.origins,
     )
-    server = uvicorn.Server(
+    return QuietServer(
         uvicorn.Config(
             make_app(parts),
             ws="websockets-sansio",
@@ -56,17 +74,6 @@ async def serve(settings: Settings) -> None:
             timeout_keep_alive=30,
         )
     )
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    log.info("ready", address=f"http://{settings.host}:{settings.port}")
-    await asyncio.wait({serving, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
-    lost = connection.closed.done()
-    server.should_exit = True
-    await serving
-    await connection.close()
-    if lost:
-        log.error("cannot go on", why="the connection to NATS was closed")
-        sys.exit(1)
-    log.info("stopped")
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -84,8 +91,8 @@ def main() -> None:
     set_up_logs(GATEWAY, settings.log_level, settings.log_format)
     try:
         asyncio.run(serve(settings))
-    except (NotAllowed, OSError) as wrong:
-        log.error("cannot start", why=str(wrong))
+    except (NotAllowed, NoAnswer, CannotGoOn, OSError) as wrong:
+        log.error("cannot go on", why=str(wrong))
         sys.exit(1)
 
 

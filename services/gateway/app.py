@@ -17,6 +17,7 @@ from contracts.websocket import FRAME_BYTES_MAX, describe
 from services.gateway.bodies import BoundedBodies
 from services.gateway.content import Places, serve_content
 from services.gateway.desk import OWNER, Desk, ResearchIsOff
+from services.gateway.origins import is_welcome
 from services.gateway.problems import Problem, ProblemFound, add_problems
 from services.gateway.tail import Tails
 
@@ -72,6 +73,7 @@ class Parts:
     gallery: ObjectStore
     health: Health
     places: Places
+    origins: str = ""
 
 
 def _parts(connection: HTTPConnection) -> Parts:
@@ -113,7 +115,10 @@ async def index() -> RedirectResponse:
 @router.websocket("/content")
 async def content(socket: WebSocket, parts: Needed) -> None:
     """The old dialect: one request in, progress out, then the results."""
-    await serve_content(socket, parts.places, parts.desk, parts.tails)
+    if is_welcome(socket.headers.get("origin"), socket.headers.get("host"), parts.origins):
+        await serve_content(socket, parts.places, parts.desk, parts.tails)
+    else:
+        await socket.close()  # before it was accepted: the browser gets a 403
 
 
 @router.post("/workflows", status_code=202, tags=["Workflows"], responses=_problems(409, 413, 422, 503, 507))

@@ -19,7 +19,7 @@ from contracts.requests import ContentRequest, sentence
 from contracts.subjects import WorkflowKey
 from contracts.websocket import FRAME_BYTES_MAX, CloseCode, Frame, OldDialect
 from contracts.workflow import RequestConflict
-from services.gateway.desk import Desk, ResearchIsOff
+from services.gateway.desk import Desk, FateUnknown, ResearchIsOff
 from services.gateway.tail import Tails
 
 FIRST_FRAME_S = 30.0
@@ -80,6 +80,8 @@ async def _serve(socket: WebSocket, desk: Desk, tails: Tails) -> None:
         await _refuse(socket, CloseCode.CONFLICT, "request-conflict", str(conflict))
     except LogFull:
         await _refuse(socket, CloseCode.TRY_AGAIN, "log-full", "The log is full; nothing was recorded.", retryable=True)
+    except FateUnknown as unknown:
+        await _refuse(socket, CloseCode.TRY_AGAIN, "fate-unknown", str(unknown), retryable=True)
     except StoreUnavailable:
         told = "The log does not answer at the moment; try again in a few seconds."
         await _refuse(socket, CloseCode.TRY_AGAIN, "log-unavailable", told, retryable=True)

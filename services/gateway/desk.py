@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from contextlib import suppress
 
 from uuid_utils import uuid7
 
@@ -16,12 +17,16 @@ OWNER = "local"
 NAMESPACE = uuid.UUID("6f1c0f52-5a0e-5d0b-9b59-3a1f3f5f8f10")
 """Of workflow ids that follow from a client's own request id."""
 
-TRIES_MAX = 5
-PAUSE_S = 0.2
+PATIENCE_S, PAUSE_S = 10.0, 0.2
+"""How long a request whose fate is unknown is looked for in a log that does not answer."""
 
 
 class ResearchIsOff(Exception):
     """Research was asked for, but it is switched off here (PRESSROOM_RESEARCH=none)."""
+
+
+class FateUnknown(StoreUnavailable):
+    """The request may have been recorded or not, and the log does not answer; the message names the workflow."""
 
 
 class Desk:
@@ -33,26 +38,39 @@ class Desk:
     async def start(self, request: ContentRequest) -> WorkflowKey:
         """Starts the workflow that is asked for; the same request id again is the same workflow. -> its key
 
-        Raises ResearchIsOff, RequestConflict (the id was used for something else), LogFull, StoreUnavailable.
+        Raises ResearchIsOff, RequestConflict (the id was used for another request), LogFull, StoreUnavailable,
+        FateUnknown.
         """
         if request.research and not self._researches:
             raise ResearchIsOff((ResearchIsOff.__doc__ or "").strip())
         key, event_id = _key(request), str(uuid7())
         history = History(key) if request.client_request_id is None else await self._store.read(key)
-        for _ in range(TRIES_MAX):
+        while True:
             event = decide(request.command(), history.state)
             if event is None or history.find(event_id):
                 return key
             try:
                 await self._store.append(history, event, id=event_id)
             except Conflict:
-                pass
+                history = await self._store.read(key)
             except OutcomeUnknown:
-                await asyncio.sleep(PAUSE_S)
+                history = await self._look_for(key)
             else:
                 return key
-            history = await self._store.read(key)
-        raise StoreUnavailable("the log did not confirm the request")
+
+    async def _look_for(self, key: WorkflowKey) -> History:
+        """The history after an append whose reply was lost. Raises FateUnknown where the log stays silent."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    await asyncio.sleep(PAUSE_S)
+                    with suppress(StoreUnavailable):
+                        return await self._store.read(key)
+        except TimeoutError:
+            raise FateUnknown(
+                f"The log stopped answering while it took this request. It may have been recorded, as workflow "
+                f"{key.workflow_id}: look there before you ask again."
+            ) from None
 
     async def history(self, workflow_id: str) -> History:
         """What has happened in a workflow; without events where there is no such workflow. Raises StoreUnavailable."""

@@ -15,6 +15,7 @@ from chassis.event_store import LogFull, OutcomeUnknown, StoreUnavailable
 from chassis.object_store import ObjectStoreRefused, ObjectStoreUnavailable
 from contracts.requests import sentence
 from contracts.workflow import RequestConflict
+from services.gateway.desk import FateUnknown
 
 RETRY_AFTER_S = 2
 
@@ -56,6 +57,7 @@ def add_problems(app: FastAPI) -> None:
         HTTPException: _http,
         RequestConflict: lambda wrong: problem(409, "request-conflict", str(wrong)),
         LogFull: lambda _: problem(507, "log-full", "The log is full; nothing was recorded. Tell whoever runs this."),
+        FateUnknown: lambda wrong: problem(503, "fate-unknown", str(wrong)),
         StoreUnavailable: _unavailable,
         OutcomeUnknown: _unavailable,
         ObjectStoreUnavailable: _no_pictures,

@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from chassis.connection import Connection
-from chassis.event_store import EventStore, StoreUnavailable
+from chassis.event_store import EventStore, HistoryShort, StoreUnavailable
 from contracts import subjects
 from contracts.envelope import Recorded, UnreadableEvent, decode
 from contracts.events import Event
@@ -146,6 +146,8 @@ class _Follower:
         while True:
             try:
                 history = await self._store.read(self._key, reach=reach)
+            except HistoryShort:
+                reach = 0  # what the log has is what can be told
             except StoreUnavailable:
                 await asyncio.sleep(STORE_PAUSE_S)
             else:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from chassis.model import MODEL_VERDICTS, AnswerMalformed, Drawn, Model, Say, Written, total
+from chassis.model import MODEL_VERDICTS, AnswerMalformed, Drawn, Model, Say, Written, having_used, total
 from chassis.object_store import (
     ObjectStore,
     ObjectStoreRefused,
@@ -64,16 +64,20 @@ stage = Stage[Tools](
 @stage.does(Kind.ILLUSTRATION)
 async def draw_illustration(attempt: Attempt, tools: Tools) -> RecordIllustration:
     """Draws the scene that the blog post suggests; the scene's description is the alternative text as well."""
+    await tools.gallery.check()  # before anything is paid for
     scene = await _describe_scene(attempt, tools.painter)
     topic = one_line(attempt.state.asked.topic)[:TOPIC_LENGTH_MAX]
     alt_text = one_line(scene.text)[:SCENE_LENGTH_MAX]
     prompt = PICTURE.substitute(topic=topic, scene=alt_text)
-    drawn = await tools.painter.draw(prompt)
-    picture = await asyncio.to_thread(read_picture, drawn.data)
-    sha256 = hashlib.sha256(drawn.data).hexdigest()
-    key = picture_key(attempt.key, sha256, picture.ending)
-    await tools.gallery.put(key, drawn.data, picture.content_type)
-    await tools.gallery.put(picture_pointer(attempt.key.owner, sha256), key.encode(), "text/plain")
+    with having_used(scene.usage):
+        drawn = await tools.painter.draw(prompt)
+    usage = total(drawn.usage, scene.usage)
+    with having_used(usage):
+        picture = await asyncio.to_thread(read_picture, drawn.data)
+        sha256 = hashlib.sha256(drawn.data).hexdigest()
+        key = picture_key(attempt.key, sha256, picture.ending)
+        await tools.gallery.put(key, drawn.data, picture.content_type)
+        await tools.gallery.put(picture_pointer(attempt.key.owner, sha256), key.encode(), "text/plain")
     return RecordIllustration(
         run=attempt.run,
         attempt=attempt.number,
@@ -85,7 +89,7 @@ async def draw_illustration(attempt: Attempt, tools: Tools) -> RecordIllustratio
         content_type=picture.content_type,
         prompt=prompt,
         alt_text=alt_text,
-        usage=total(drawn.usage, scene.usage),
+        usage=usage,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from chassis.model import MODEL_VERDICTS, AnswerMalformed, Model, Say, Written, total
 from chassis.prompts import as_data, brief_lines, load_prompt, source_block
 from chassis.settings import Settings
-from chassis.stage import Attempt, Stage
+from chassis.stage import Attempt, Stage, WorkFailed
 from contracts.commands import RecordBlog, RecordSocialPost
 from contracts.events import BlogWritten, Source, Usage
 from contracts.platforms import Platform
@@ -91,8 +91,8 @@ async def _write_citing_known(author: Author, input: str, sources: tuple[Source,
     if not unknown:
         return keep_known(written.text, sources), written.usage
     told = {"unknown": _listed(unknown), "known": _listed(known) or "none"}
-    again = await author.write(instructions=BLOG_AGAIN.substitute(instructions=BLOG.template, **told), input=input)
-    return keep_known(again.text, sources), total(written.usage, again.usage)
+    again = await _again(author, BLOG_AGAIN.substitute(instructions=BLOG.template, **told), input, written)
+    return keep_known(again.text, sources), again.usage
 
 
 async def _write_fitting(
@@ -103,9 +103,18 @@ async def _write_fitting(
     text, usage = _plain(written.text), written.usage
     if complaint := await asyncio.to_thread(overrun, platform, text):  # a hostile text takes seconds to count
         stricter = SOCIAL_AGAIN.substitute(instructions=instructions, draft=text, complaint=complaint)
-        again = await author.write(instructions=stricter, input=input)
-        text, usage = _plain(again.text), total(usage, again.usage)
+        again = await _again(author, stricter, input, written)
+        text, usage = _plain(again.text), again.usage
     return (await asyncio.to_thread(cut, platform, text)).strip(), usage
+
+
+async def _again(author: Author, instructions: str, input: str, first: Written) -> Written:
+    """A second draft, and what both used. Where the model does not write one, the first has to do: it was paid for."""
+    try:
+        second = await author.write(instructions=instructions, input=input)
+    except WorkFailed as failed:
+        return Written(first.text, total(first.usage, failed.usage) if failed.usage else first.usage)
+    return Written(second.text, total(first.usage, second.usage))
 
 
 def _about(attempt: Attempt, blog: BlogWritten) -> str:

@@ -54,7 +54,7 @@ async def own_s3() -> AsyncGenerator[Running]:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(object_store, "PAUSES_S", (0.05,))
+    monkeypatch.setattr(object_store, "PAUSES_S", (0.05,) * 600)
 
 
 async def test_picture_comes_back_as_it_was_put(store: S3Store, name: str) -> None:

@@ -51,6 +51,8 @@ class Gallery:
     def __init__(self) -> None:
         self.kept: dict[str, Object] = {}
 
+    async def check(self) -> None: ...
+
     async def put(self, key: str, data: bytes, content_type: str) -> None:
         self.kept[key] = Object(data, content_type)
 
