@@ -1,11 +1,40 @@
-"""What all tests share: a quiet log, and an environment in which nobody ever pays."""
+"""What all tests share: a quiet log, an environment in which nobody ever pays, and the stand-in model."""
 
 import logging
 import os
+import socket
+import threading
+from collections.abc import AsyncGenerator, Generator
 
+import pytest
 import structlog
+
+from local.standin.control import StandIn
+from local.standin.server import make_server
 
 for name in [name for name in os.environ if name.startswith(("OPENAI_", "TAVILY_", "PRESSROOM_"))]:
     del os.environ[name]
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+@pytest.fixture(scope="session")
+def standin_url() -> Generator[str]:
+    """The stand-in model, running for real and answering at once."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = make_server(host="127.0.0.1", port=0, latency_s=0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(timeout=5)
+
+
+@pytest.fixture
+async def standin(standin_url: str) -> AsyncGenerator[StandIn]:
+    """The stand-in's desk, with no calls on its list, no faults planned and no latency."""
+    async with StandIn(standin_url) as desk:
+        await desk.reset()
+        await desk.clear()
+        await desk.latency(0)
+        yield desk

@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import socket
-import threading
 import uuid
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack
@@ -18,8 +16,6 @@ from chassis.setup import reconcile
 from chassis.topology import SET_UP
 from contracts.subjects import WorkflowKey
 from local.servers import Running, servers
-from local.standin.control import StandIn
-from local.standin.server import make_server
 from tests.chassis.plant import ACK_WAIT_S, Plant, settings
 
 
@@ -72,27 +68,6 @@ async def bare_plant() -> AsyncGenerator[Plant]:
     """A NATS server on which set-up has not run yet."""
     async with servers(nats=True) as running, AsyncExitStack() as stack:
         yield Plant(running, stack)
-
-
-@pytest.fixture(scope="session")
-def standin_url() -> Generator[str]:
-    """The stand-in model, answering at once."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = make_server(host="127.0.0.1", port=0, latency_s=0)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(timeout=5)
-
-
-@pytest.fixture
-async def standin(standin_url: str) -> AsyncGenerator[StandIn]:
-    """The stand-in's desk, with no calls on its list and no faults planned."""
-    async with StandIn(standin_url) as desk:
-        await desk.reset()
-        await desk.clear()
-        yield desk
 
 
 async def _set_up(running: Running) -> None:

@@ -9,9 +9,8 @@ import re
 import signal
 import socket
 import sys
-import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from openai.types.responses.response_output_text import AnnotationURLCitation
 from PIL import Image
 
 from local.standin.control import StandIn
-from local.standin.server import make_server
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOG = "You are an author. Write a blog post about the topic."
@@ -42,31 +40,11 @@ ODD_TOPICS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = make_server(host="127.0.0.1", port=0, latency_s=0)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(timeout=5)
-
-
 @pytest.fixture
-async def standin(url: str) -> AsyncIterator[StandIn]:
-    async with StandIn(url) as control:
-        await control.reset()
-        await control.clear()
-        await control.latency(0)
-        yield control
-
-
-@pytest.fixture
-async def model(url: str, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncOpenAI]:
+async def model(standin_url: str, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncOpenAI]:
     for name in [name for name in os.environ if name.startswith("OPENAI_")]:
         monkeypatch.delenv(name)
-    async with AsyncOpenAI(base_url=f"{url}/v1", api_key="sample", max_retries=0, timeout=20) as client:
+    async with AsyncOpenAI(base_url=f"{standin_url}/v1", api_key="sample", max_retries=0, timeout=20) as client:
         yield client
 
 
@@ -257,23 +235,23 @@ class TestDoor:
             assert refused.value.code == "invalid_api_key"
         assert await outcomes(standin) == ["failed:401", "failed:401"]
 
-    async def test_no_key_is_no_better(self, url: str) -> None:
+    async def test_no_key_is_no_better(self, standin_url: str) -> None:
         async with httpx2.AsyncClient(trust_env=False) as browser:
-            assert (await browser.get(f"{url}/v1/models")).status_code == 401
+            assert (await browser.get(f"{standin_url}/v1/models")).status_code == 401
 
-    async def test_models_and_health_can_be_asked(self, model: AsyncOpenAI, url: str) -> None:
+    async def test_models_and_health_can_be_asked(self, model: AsyncOpenAI, standin_url: str) -> None:
         assert "gpt-6-luna" in [found.id async for found in model.models.list()]
         async with httpx2.AsyncClient(trust_env=False) as browser:
-            assert (await browser.get(f"{url}/health")).json() == {"status": "ok"}
+            assert (await browser.get(f"{standin_url}/health")).json() == {"status": "ok"}
 
     async def test_unknown_paths_fail_as_at_openai(self, model: AsyncOpenAI) -> None:
         with pytest.raises(openai.NotFoundError) as refused:
             await model.chat.completions.create(model="m", messages=[])
         assert refused.value.code == "unknown_url"
 
-    async def test_broken_request_is_refused_and_counted(self, url: str, standin: StandIn) -> None:
+    async def test_broken_request_is_refused_and_counted(self, standin_url: str, standin: StandIn) -> None:
         async with httpx2.AsyncClient(trust_env=False, headers={"authorization": "Bearer k"}) as browser:
-            reply = await browser.post(f"{url}/v1/responses", content=b'{"model": "m", "input": "\\ud800"')
+            reply = await browser.post(f"{standin_url}/v1/responses", content=b'{"model": "m", "input": "\\ud800"')
         assert reply.status_code == 400 and set(reply.json()["error"]) == {"message", "type", "param", "code"}
         assert await outcomes(standin) == ["failed:400"]
 
@@ -413,9 +391,9 @@ class TestRules:
         await standin.rule(do={"text": "second"})
         assert [(await write(model)).output_text for _ in range(2)] == ["first", "second"]
 
-    async def test_rules_can_be_put_and_read(self, url: str, standin: StandIn) -> None:
+    async def test_rules_can_be_put_and_read(self, standin_url: str, standin: StandIn) -> None:
         await standin.rule(do={"hang": True})
-        async with httpx2.AsyncClient(base_url=url, trust_env=False) as browser:
+        async with httpx2.AsyncClient(base_url=standin_url, trust_env=False) as browser:
             await browser.put("/_standin/rules", json=[{"do": {"status": 500}, "times": 2}])
             (rule,) = rules = (await browser.get("/_standin/rules")).json()
             assert (await browser.put("/_standin/rules", json=rules)).json() == rules

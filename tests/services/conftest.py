@@ -1,8 +1,6 @@
 """What the services' tests share: the stand-in model, running for real, and clients that are closed at the end."""
 
-import socket
-import threading
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -11,26 +9,6 @@ from openai import AsyncOpenAI
 import chassis.model
 from chassis.settings import Settings
 from local.standin.control import StandIn
-from local.standin.server import make_server
-
-
-@pytest.fixture(scope="session")
-def standin_url() -> Generator[str]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = make_server(host="127.0.0.1", port=0, latency_s=0)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(timeout=5)
-
-
-@pytest.fixture
-async def standin(standin_url: str) -> AsyncGenerator[StandIn]:
-    async with StandIn(standin_url) as control:
-        await control.reset()
-        await control.clear()
-        yield control
 
 
 @pytest.fixture
