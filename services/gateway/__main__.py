@@ -38,6 +38,8 @@ async def serve(settings: Settings) -> None:
     listener = _bind(settings.host, settings.port)
     connection = await connect(settings, GATEWAY, stopped)
     if connection is None:
+        listener.close()
+        log.info("stopped")
         return
     server = _server(settings, connection)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

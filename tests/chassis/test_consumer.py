@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from chassis import consumer
 from chassis.connection import Connection
 from chassis.consumer import Consumer, PulledDelivery
 from chassis.jetstream_store import STREAM, JetStreamStore
@@ -62,16 +63,16 @@ class Desk:
         await until(look, what, within_s=PATIENCE_S)
 
 
-Open = Callable[[int], Any]
+Open = Callable[..., Any]
 
 
 @pytest.fixture
 async def open_desk(own_plant: Plant) -> AsyncGenerator[Open]:
-    """Opens a desk with so many slots."""
+    """Opens a desk with so many slots, for the user whose consumer it is or for another."""
     async with AsyncExitStack() as stack:
 
-        async def open_desk(slots: int) -> Desk:
-            desk = Desk(own_plant, await own_plant.connect(WRITER), slots=slots)
+        async def open_desk(slots: int, user: str = WRITER) -> Desk:
+            desk = Desk(own_plant, await own_plant.connect(user), slots=slots)
             stack.push_async_callback(lambda: asyncio.gather(desk.running, return_exceptions=True))
             stack.callback(desk.running.cancel)
             return desk
@@ -180,6 +181,38 @@ async def test_pulls_go_on_after_a_killed_server(desk: Desk, research: JetStream
         desk.free()
     await delivery.ack()
     assert time.monotonic() - began < 5
+
+
+async def test_each_slot_keeps_one_pull_over_reconnects(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    pulls, publish = list[str](), desk.connection.publish
+
+    async def count(subject: str, payload: bytes = b"", **more: Any) -> None:
+        await publish(subject, payload, **more)
+        if ".CONSUMER.MSG.NEXT." in subject:
+            pulls.append(subject)
+
+    async def both_asked_again() -> bool:
+        return len(pulls) >= 2
+
+    await desk.until(lambda state: state["num_waiting"] == 2, "both slots wait")
+    monkeypatch.setattr(desk.connection, "publish", count)
+    for _ in range(5):
+        pulls.clear()
+        await desk.connection._client.force_reconnect()  # pyright: ignore[reportPrivateUsage]
+        await until(both_asked_again, "both slots asked again", within_s=PATIENCE_S)
+        await desk.connection.flush()
+        await desk.until(lambda state: state["num_waiting"] == 2, "there is one pull for each slot")
+
+
+async def test_pull_without_any_answer_shows(open_desk: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer, "SILENCE_S", 0.2)
+    desk = await open_desk(1, user=RESEARCH)  # which has no right to pull here, and is told so out of band
+
+    async def trouble() -> str | None:
+        return desk.consumer.trouble
+
+    told = await until(trouble, "the health shows it", within_s=PATIENCE_S)
+    assert told == "the consumer writer is refused: the server does not answer"
 
 
 async def test_deleted_consumer_shows_and_is_survived(desk: Desk, research: JetStreamStore) -> None:

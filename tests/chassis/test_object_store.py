@@ -78,6 +78,10 @@ async def test_odd_names_and_small_sizes_are_kept(store: S3Store, name: str) -> 
     assert await store.get(odd) == Object(b"x", PNG)
 
 
+async def test_good_store_passes_its_check(store: S3Store) -> None:
+    await store.check()
+
+
 class TestWhenTheStoreRefuses:
     """No waiting mends it: it is said at once, before a picture is paid for again."""
 
@@ -86,6 +90,10 @@ class TestWhenTheStoreRefuses:
         with pytest.raises(ObjectStoreRefused) as refused:
             await stranger.get(name)
         assert "SignatureDoesNotMatch" in str(refused.value) and "canary" not in str(refused.value)
+
+    async def test_wrong_secret_is_found_by_the_check(self, s3_server: Running) -> None:
+        with pytest.raises(ObjectStoreRefused):
+            await open_store(s3_server, s3_secret_key="canary").check()
 
     async def test_missing_bucket_refuses_the_first_try(self, s3_server: Running, name: str) -> None:
         nowhere = open_store(s3_server, s3_bucket="elsewhere")
@@ -103,6 +111,25 @@ class TestWhenTheStoreFails:
             await store.put(name, DATA, PNG)
         assert await store.get(name) == await store.get(f"{name}-before") == Object(DATA, PNG)
         assert own_s3.pid("s3") != killed
+
+    async def test_put_is_given_up_when_its_pauses_are_used_up(
+        self, s3_server: Running, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tried: list[str] = []
+
+        def refuse(_: Minio, bucket: str, key: str, *__: Any) -> object:
+            tried.append(key)
+            raise ConnectionRefusedError
+
+        monkeypatch.setattr(object_store, "PAUSES_S", (0.01, 0.01, 0.01))
+        monkeypatch.setattr(Minio, "put_object", refuse)
+        with pytest.raises(ObjectStoreUnavailable):
+            await open_store(s3_server).put(name, DATA, PNG)
+        assert tried == [name] * 4  # once, and once after each pause
+
+    async def test_dead_server_is_found_by_the_check(self, s3_server: Running) -> None:
+        with pytest.raises(ObjectStoreUnavailable):
+            await open_store(s3_server, s3_endpoint="127.0.0.1:1").check()
 
     async def test_get_from_a_dead_server_is_unavailable(self, own_s3: Running, name: str) -> None:
         store = open_store(own_s3)

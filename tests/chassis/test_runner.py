@@ -11,12 +11,20 @@ from typing import Any
 import pytest
 from structlog.typing import EventDict
 
-from chassis.event_store import EVENT_BYTES_MAX, History, LogFull, OutcomeUnknown, StoreUnavailable
+from chassis.event_store import (
+    EVENT_BYTES_MAX,
+    History,
+    HistoryDamaged,
+    HistoryShort,
+    LogFull,
+    OutcomeUnknown,
+    StoreUnavailable,
+)
 from chassis.memory_store import MemoryLog, MemoryStore
-from chassis.runner import LOOK_AGAIN_S, Runner, Say
+from chassis.runner import LOOK_AGAIN_S, SHORT_READS_MAX, UNREADABLE_S, Runner, Say
 from chassis.stage import Attempt, GiveUp, Retry, Stage, Verdicts, WorkFailed
 from contracts.commands import Record, RecordBlog, RecordSocialPost
-from contracts.envelope import Recorded
+from contracts.envelope import FromTheFuture, Recorded
 from contracts.events import (
     AttemptFailed,
     BlogWritten,
@@ -326,6 +334,23 @@ class TestWhenAWorkFails:
         assert isinstance(failed, WorkflowFailed) and "log takes" in failed.error.message and failed.usage == USAGE
 
     @virtually
+    async def test_answer_that_is_no_event_is_a_failure_paid_once(self, lines: list[EventDict]) -> None:
+        calls: list[int] = []
+
+        async def forget_the_title(attempt: Attempt) -> Record:
+            calls.append(attempt.number)
+            title: Any = [SECRET]
+            return RecordBlog(title=title, markdown="Tea.", run=1, attempt=attempt.number, usage=USAGE)
+
+        scene = Scene(forget_the_title)
+        held = await scene.deliver()
+        failed = scene.events[-1]
+        assert isinstance(failed, WorkflowFailed) and failed.usage == USAGE
+        assert (failed.error.code, failed.error.retryable) == ("unexpected", True)
+        assert (calls, held.said) == ([1], ["ack"])
+        assert SECRET not in failed.model_dump_json() and SECRET not in repr(lines)
+
+    @virtually
     async def test_one_failure_leaves_its_neighbours_running(self) -> None:
         async def fail_on_x(attempt: Attempt) -> Record:
             if attempt.work is Work.SOCIAL_X:
@@ -436,6 +461,94 @@ class TestWhenTheLogFails:
         held = await scene.deliver()
         assert [event.type for event in scene.events] == ["workflow-requested", "work-claimed", "blog-written"]
         assert (calls, held.said) == ([1], ["ack"])
+
+
+class Unread(MemoryStore):
+    """A store whose reads end like this between two moments, in seconds; `tries` counts them."""
+
+    def __init__(self, log: MemoryLog, end: Exception, *, begins: float = 0, lasts: float = float("inf")) -> None:
+        super().__init__(log, WRITER)
+        self.end, self.begins, self.ends = end, begins, begins + lasts
+        self.tries = 0
+
+    async def read(self, key: WorkflowKey, *, reach: int = 0) -> History:
+        if self.begins <= asyncio.get_running_loop().time() < self.ends:
+            self.tries += 1
+            raise self.end
+        return await super().read(key, reach=reach)
+
+
+def unread(scene: Scene, end: Exception, **times: float) -> Unread:
+    """Has the scene's reads end like this."""
+    scene.runner._store = store = Unread(scene.log, end, **times)  # pyright: ignore[reportPrivateUsage]
+    return store
+
+
+class TestWhenTheHistoryCannotBeRead:
+    @virtually
+    async def test_paid_call_goes_on_and_its_result_is_kept(self) -> None:
+        calls: list[int] = []
+
+        async def take_long(attempt: Attempt) -> Record:
+            calls.append(attempt.number)
+            await time_passes(30)
+            return await succeed(attempt)
+
+        scene = Scene(take_long)
+        unread(scene, FromTheFuture(), begins=LOOK_AGAIN_S / 2, lasts=40)
+        held = Held(scene.history.recorded[0])
+        with pytest.raises(FromTheFuture):
+            await scene.runner.run(held)
+        assert isinstance(scene.events[-1], BlogWritten) and scene.events[-1].usage == USAGE
+        assert (calls, held.said) == ([1], [])  # unsettled: it comes again
+
+    @virtually
+    async def test_result_waits_no_longer_than_it_may(self) -> None:
+        async def take_long(attempt: Attempt) -> Record:
+            await time_passes(30)
+            return await succeed(attempt)
+
+        scene = Scene(take_long)
+        unread(scene, FromTheFuture(), begins=1)
+        with pytest.raises(FromTheFuture):
+            await scene.deliver()
+        assert UNREADABLE_S <= (now() - START).total_seconds() - 30 < UNREADABLE_S + 5
+
+    @virtually
+    async def test_siblings_end_before_it_is_told(self) -> None:
+        async def take_turns(attempt: Attempt) -> Record:
+            await time_passes({Work.SOCIAL_X: 20, Work.SOCIAL_LINKEDIN: 30}.get(attempt.work, 0))
+            return await succeed(attempt)
+
+        scene = Scene(take_turns, platforms=(Platform.X, Platform.LINKEDIN))
+        await scene.deliver()
+        unread(scene, FromTheFuture(), begins=LOOK_AGAIN_S / 2, lasts=LOOK_AGAIN_S)
+        with pytest.raises(FromTheFuture):
+            await scene.deliver(revision=3)
+        assert scene.history.state.artefact(Work.SOCIAL_X) and scene.history.state.artefact(Work.SOCIAL_LINKEDIN)
+        assert now() == START + timedelta(seconds=30)
+
+    @virtually
+    async def test_history_that_stays_short_is_damaged(self) -> None:
+        scene = Scene(succeed)
+        store = unread(scene, HistoryShort("it lacks revision 1"))
+        held = Held(scene.history.recorded[0])
+        with pytest.raises(HistoryDamaged, match="lacks revision 1"):
+            await scene.runner.run(held)
+        assert (store.tries, held.said, len(scene.events)) == (SHORT_READS_MAX, [], 1)
+
+    @virtually
+    async def test_history_that_is_short_for_a_while_is_awaited(self) -> None:
+        scene = Scene(succeed)
+        unread(scene, HistoryShort(), lasts=2)
+        assert (await scene.deliver()).said == ["ack"]
+
+    @virtually
+    async def test_silent_log_is_told_once_not_for_each_try(self, lines: list[EventDict]) -> None:
+        scene = Scene(succeed)
+        store = unread(scene, StoreUnavailable("no answer"), lasts=60)
+        await scene.deliver()
+        assert store.tries > 20 and named(lines, "waiting for the log")["why"] == "StoreUnavailable: no answer"
 
 
 class TestWhatIsLogged:

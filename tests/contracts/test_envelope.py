@@ -21,7 +21,7 @@ from contracts.envelope import (
     decode,
     encode,
 )
-from contracts.events import Event
+from contracts.events import BlogWritten, Event, ResearchCompleted, Source
 from contracts.subjects import EventSubject, WorkflowKey
 from tests.contracts.generated import events, quick, times, tokens
 from tests.contracts.given import KEY, NOON, as_recorded, completed, requested
@@ -107,6 +107,29 @@ class TestWrittenAndRead:
     @pytest.mark.parametrize("one", as_recorded([requested(), completed()]), ids=lambda one: one.event.type)
     def test_a_body_is_plain_json(self, one: Recorded[Event]) -> None:
         assert json.loads(written(one)[2])["type"] == one.event.type
+
+
+class TestWhatCannotBeStored:
+    """Pages and models bring a zero byte, or half a surrogate pair; what was paid for must not be lost to it."""
+
+    @pytest.mark.parametrize("unstorable", ["\x00", "\ud83d", "\udc1d"], ids=["zero", "first half", "second half"])
+    def test_a_page_keeps_all_but_that_character(self, unstorable: str) -> None:
+        text = f"Bees{unstorable}dance"
+        page = Source(number=1, url="https://example.org/1", title=text, quote=text, retrieved_at=NOON)
+        found = ResearchCompleted(run=1, attempt=1, notes=text, sources=(page,))
+        assert (page.title, page.quote, found.notes) == ("Bees\ufffddance",) * 3
+        (one,) = as_recorded([found])
+        assert decode(*written(one), position=one.position) == one
+
+    @pytest.mark.parametrize("unstorable", ["\x00", "\ud83d", "\udc1d"], ids=["zero", "first half", "second half"])
+    def test_a_text_keeps_all_but_that_character(self, unstorable: str) -> None:
+        blog = BlogWritten(run=1, attempt=1, title=f"{unstorable}Bees", markdown=f"They dance.{unstorable}")
+        assert (blog.title, blog.markdown) == ("\ufffdBees", "They dance.\ufffd")
+        (one,) = as_recorded([blog])
+        assert decode(*written(one), position=one.position) == one
+
+    def test_whole_pairs_are_left_alone(self) -> None:
+        assert BlogWritten(run=1, attempt=1, title="🐝", markdown="\U0001f41d").title == "\U0001f41d"
 
 
 class TestFromTheFuture:

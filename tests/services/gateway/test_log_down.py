@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from chassis.event_store import History, LogFull, OutcomeUnknown
+from chassis.event_store import History, LogFull, OutcomeUnknown, StoreUnavailable
 from contracts.works import Work
+from services.gateway import desk
 from tests.services.gateway.nats_server import NatsServer, nats_server
 from tests.services.gateway.newsroom import COMPLETED, Newsroom, claimed, newsroom
 from tests.waiting import until
@@ -124,6 +125,25 @@ class TestTroubleWithAnAppend:
         monkeypatch.setattr(store, "append", lose_the_answer)
         assert (await room.post({"topic": "bees"})).status_code == 202
         assert await room.log_length() == length + 1
+
+    async def test_fate_that_stays_unknown_is_503_with_a_name(
+        self, room: Newsroom, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store, asked_for = await room.store("gateway"), list[str]()
+
+        async def lose_the_answer(history: History, *_: object, **__: object) -> None:
+            asked_for.append(history.key.workflow_id)
+            raise OutcomeUnknown
+
+        async def stay_away(*_: object, **__: object) -> None:
+            raise StoreUnavailable
+
+        monkeypatch.setattr(desk, "PATIENCE_S", 0.3)
+        monkeypatch.setattr(store, "append", lose_the_answer)
+        monkeypatch.setattr(store, "read", stay_away)
+        answer = await room.post({"topic": "bees"})
+        assert (answer.status_code, answer.json()["code"]) == (503, "fate-unknown")
+        assert len(asked_for) == 1 and asked_for[0] in answer.json()["detail"]
 
     async def test_full_log_is_507_and_1013(self, room: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
         async def refuse(*_: object, **__: object) -> None:

@@ -6,8 +6,8 @@ import io
 import pytest
 from PIL import Image
 
-from chassis.model import AnswerMalformed, Drawn, Model, Say, Written
-from chassis.object_store import Object, ObjectStoreUnavailable, picture_pointer
+from chassis.model import AnswerMalformed, Drawn, Model, RateLimited, Say, Written, total
+from chassis.object_store import Object, ObjectStoreRefused, ObjectStoreUnavailable, picture_pointer
 from chassis.settings import Settings
 from chassis.stage import Retry, WorkFailed
 from contracts.commands import RecordIllustration
@@ -29,10 +29,12 @@ def png(width: int = 40, height: int = 30) -> bytes:
 
 
 class Painter:
-    """Describes this scene, draws this picture, and remembers what it was asked."""
+    """Describes this scene, draws this picture or fails to, and remembers what it was asked."""
 
-    def __init__(self, scene: str = "A bee on a rose.", picture: bytes | None = None) -> None:
-        self._scene, self.picture = scene, picture if picture is not None else png()
+    def __init__(
+        self, scene: str = "A bee on a rose.", picture: bytes | None = None, fails: WorkFailed | None = None
+    ) -> None:
+        self._scene, self.picture, self._fails = scene, picture if picture is not None else png(), fails
         self.inputs: list[str] = []
         self.prompts: list[str] = []
 
@@ -42,16 +44,21 @@ class Painter:
 
     async def draw(self, prompt: str) -> Drawn:
         self.prompts.append(prompt)
+        if self._fails:
+            raise self._fails
         return Drawn(self.picture, DRAWING)
 
 
 class Gallery:
-    """Keeps pictures in memory."""
+    """Keeps pictures in memory, unless there is trouble with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, trouble: WorkFailed | None = None) -> None:
         self.kept: dict[str, Object] = {}
+        self._trouble = trouble
 
-    async def check(self) -> None: ...
+    async def check(self) -> None:
+        if self._trouble:
+            raise self._trouble
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
         self.kept[key] = Object(data, content_type)
@@ -93,6 +100,31 @@ class TestWhereItIsKept:
         with pytest.raises(AnswerMalformed):
             await draw(Painter(picture=b"GIF89a"), gallery)
         assert gallery.kept == {}
+
+
+class TestWhatIsPaidFor:
+    @pytest.mark.parametrize("trouble", [ObjectStoreUnavailable(), ObjectStoreRefused()], ids=lambda one: one.code)
+    async def test_nothing_is_paid_while_the_store_takes_nothing(self, trouble: WorkFailed) -> None:
+        painter = Painter()
+        with pytest.raises(type(trouble)):
+            await draw(painter, Gallery(trouble))
+        assert painter.inputs == painter.prompts == []
+
+    async def test_failed_drawing_tells_what_the_scene_used(self) -> None:
+        with pytest.raises(RateLimited) as failed:
+            await draw(Painter(fails=RateLimited()))
+        assert failed.value.usage == USAGE
+
+    async def test_failed_drawing_adds_what_it_used_itself(self) -> None:
+        with pytest.raises(AnswerMalformed) as failed:
+            await draw(Painter(fails=AnswerMalformed(usage=DRAWING)))
+        assert failed.value.usage == total(USAGE, DRAWING)
+
+    async def test_damaged_picture_tells_what_both_calls_used(self) -> None:
+        with pytest.raises(AnswerMalformed) as failed:
+            await draw(Painter(picture=b"GIF89a"))
+        usage = failed.value.usage
+        assert usage and (usage.calls, usage.images, usage.output_tokens) == (2, 1, 12)
 
 
 class TestWhatIsRecorded:

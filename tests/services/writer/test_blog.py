@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.model import AnswerMalformed, Model
+from chassis.model import AnswerMalformed, Model, RateLimited
 from chassis.settings import Settings
 from contracts.commands import RecordBlog
 from contracts.events import Brief, Event
@@ -14,7 +14,7 @@ from contracts.workflow import decide
 from contracts.works import Work
 from services.writer.stage import TITLE_LENGTH_MAX, Tools, stage, write_blog
 from services.writer.stage import Author as WritesBlogs
-from tests.services.attempts import attempt, requested, researched, source
+from tests.services.attempts import USAGE, attempt, requested, researched, source
 from tests.services.authors import Author
 
 ASKED = requested(research=True)
@@ -78,6 +78,20 @@ class TestCitations:
     async def test_rewrite_is_counted_as_used(self) -> None:
         record = await blog(Author("# Bees [9]"))
         assert record.usage and (record.usage.calls, record.usage.input_tokens) == (2, 20)
+
+    async def test_failed_rewrite_leaves_the_first_draft(self) -> None:
+        author = Author("# Bees\n\nThey dance [9]. They hum [1].", RateLimited())
+        record = await blog(author)
+        assert record.markdown.startswith("# Bees\n\nThey dance. They hum [1].\n")
+        assert (record.cited, record.usage, author.calls) == ((1,), USAGE, 2)
+
+    async def test_failed_rewrite_that_cost_is_counted(self) -> None:
+        usage = (await blog(Author("# Bees [9]", AnswerMalformed(usage=USAGE)))).usage
+        assert usage and (usage.calls, usage.input_tokens) == (2, 20)
+
+    async def test_first_draft_that_fails_is_a_failure(self) -> None:
+        with pytest.raises(RateLimited):
+            await blog(Author(RateLimited()))
 
     @pytest.mark.parametrize("events", [UNRESEARCHED, (ASKED, researched())])
     async def test_without_sources_nothing_is_cited(self, events: tuple[Event, ...]) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from chassis.model import AnswerMalformed, Model
+from chassis.model import AnswerMalformed, Model, RateLimited
 from chassis.settings import Settings
 from chassis.stage import Attempt
 from contracts.commands import RecordSocialPost
@@ -15,7 +15,7 @@ from contracts.works import Work
 from services.writer.platforms import RULES, measure, overrun
 from services.writer.stage import Author as WritesPosts
 from services.writer.stage import Tools, write_social_post
-from tests.services.attempts import attempt, blogged, requested
+from tests.services.attempts import USAGE, attempt, blogged, requested
 from tests.services.authors import Author
 
 X = Platform.X
@@ -54,6 +54,12 @@ class TestLength:
         record = await post(author)
         assert record.text == ("Bees dance in the sun. " * 12).strip()
         assert author.calls == 2
+
+    async def test_failed_rewrite_leaves_the_first_draft_cut(self) -> None:
+        author = Author(TOO_LONG, RateLimited())
+        record = await post(author)
+        assert record.text == ("Bees dance in the sun. " * 12).strip()
+        assert (record.usage, author.calls) == (USAGE, 2)
 
     async def test_surplus_hashtags_are_too_much_as_well(self) -> None:
         author = Author("Bees. " + "#bee " * 9)

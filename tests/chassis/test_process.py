@@ -1,0 +1,154 @@
+"""A service as whoever keeps it running sees it: a process that is asked to stop, and the code that it ends with."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from contracts.services import GATEWAY, WRITER
+from tests.chassis.plant import PATIENCE_S, Plant
+from tests.waiting import until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PROMPTLY_S = 5.0
+"""Much longer than a process with nothing in its hands needs, much shorter than anyone's patience with it."""
+
+
+class Process:
+    """A service that runs, and what it has said so far: each line of its log is an object of JSON."""
+
+    def __init__(self, running: asyncio.subprocess.Process) -> None:
+        self._running = running
+        self._listening = asyncio.create_task(self._listen())
+        self.lines: list[dict[str, Any]] = []
+
+    async def _listen(self) -> None:
+        assert self._running.stderr
+        async for line in self._running.stderr:
+            self.lines.append(json.loads(line))
+
+    @property
+    def said(self) -> list[str]:
+        return [line["event"] for line in self.lines]
+
+    async def until_says(self, what: str) -> None:
+        async def look() -> bool:
+            assert self._running.returncode is None, f"it has ended: {self.lines}"
+            return what in self.said
+
+        await until(look, f"it says {what!r}", within_s=PATIENCE_S)
+
+    async def ended(self, within_s: float = PATIENCE_S) -> int:
+        """Waits for its end. -> its exit code"""
+        async with asyncio.timeout(within_s):
+            code = await self._running.wait()
+            await self._listening
+        return code
+
+    async def terminated(self) -> int:
+        """Asks it to go, as an operator does. -> its exit code"""
+        self._running.send_signal(signal.SIGTERM)
+        return await self.ended(PROMPTLY_S)
+
+    async def kill(self) -> None:
+        """Leaves nothing behind, however the test ended."""
+        if self._running.returncode is None:
+            self._running.kill()
+            await self._running.wait()
+        await asyncio.gather(self._listening, return_exceptions=True)
+
+
+Start = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture
+async def start() -> AsyncGenerator[Start]:
+    """Starts a service with these settings, and with none of the person's who runs the tests."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PRESSROOM_", "TAVILY_"))}
+    told = {"PYTHONPATH": str(ROOT), "OPENAI_API_KEY": "none", "PRESSROOM_PORT": "0", "PRESSROOM_LOG_FORMAT": "json"}
+    async with AsyncExitStack() as stack:
+
+        async def start(service: str, **settings: object) -> Process:
+            chosen = {f"PRESSROOM_{name.upper()}": str(value) for name, value in settings.items()}
+            running = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", f"services.{service}"),
+                cwd=ROOT,
+                env=inherited | told | chosen,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            process = Process(running)
+            stack.push_async_callback(process.kill)
+            return process
+
+        yield start
+
+
+@pytest.fixture
+def nowhere() -> Generator[str]:
+    """An address where no NATS server listens, and none will meanwhile."""
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        yield f"nats://127.0.0.1:{kept.getsockname()[1]}"
+
+
+def settings_of(plant: Plant, service: str) -> dict[str, str]:
+    """What lets this service in."""
+    return {"nats_url": plant.running.nats_url, "nats_password": plant.running.passwords[service]}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+class TestWithoutNats:
+    @pytest.mark.parametrize("service", [WRITER, GATEWAY])
+    async def test_process_that_waits_stops_promptly(self, start: Start, nowhere: str, service: str) -> None:
+        process = await start(service, nats_url=nowhere)
+        await process.until_says("nats error")
+        assert await process.terminated() == 0
+
+    async def test_waiting_stage_says_what_it_lacks(self, start: Start, nowhere: str) -> None:
+        port = free_port()
+        await start(WRITER, nats_url=nowhere, health_port=port)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+
+            async def ready() -> httpx.Response | None:
+                try:
+                    return await client.get("/health/ready")
+                except httpx.TransportError:
+                    return None
+
+            answer = await until(ready, "the health is served", within_s=PATIENCE_S)
+        assert answer.status_code == 503
+        assert answer.json()["parts"] == {"nats": "there is no connection to NATS yet"}
+
+
+class TestWithNats:
+    async def test_stage_stops_cleanly(self, start: Start, own_plant: Plant) -> None:
+        process = await start(WRITER, **settings_of(own_plant, WRITER))
+        await process.until_says("ready")
+        assert (await process.terminated(), process.said[-1]) == (0, "stopped")
+
+    async def test_gateway_stops_cleanly(self, start: Start, plant: Plant) -> None:
+        process = await start(GATEWAY, **settings_of(plant, GATEWAY))
+        await process.until_says("ready")
+        assert (await process.terminated(), process.said[-1]) == (0, "stopped")
+
+    @pytest.mark.parametrize("service", [WRITER, GATEWAY])
+    async def test_wrong_password_ends_it_with_a_sentence(self, start: Start, plant: Plant, service: str) -> None:
+        process = await start(service, **settings_of(plant, service) | {"nats_password": "canary"})
+        assert await process.ended() == 1
+        *_, line = process.lines
+        assert line["event"] == "cannot go on" and f"the user '{service}' or its password" in line["why"]
+        assert not any("exception" in line for line in process.lines) and "canary" not in repr(process.lines)

@@ -1,0 +1,74 @@
+"""The desk when the log loses a reply: one request is one workflow, or else the client is told where to look."""
+
+import pytest
+
+from chassis.event_store import History, OutcomeUnknown, StoreUnavailable
+from chassis.memory_store import MemoryLog, MemoryStore
+from contracts.envelope import Recorded
+from contracts.events import Event
+from contracts.requests import ContentRequest
+from contracts.services import GATEWAY
+from contracts.subjects import WorkflowKey
+from services.gateway import desk
+from services.gateway.desk import Desk, FateUnknown
+
+pytestmark = pytest.mark.parametrize("request_id", [None, "mine"])
+
+FOR_EVER = 10**9
+
+
+@pytest.fixture(autouse=True)
+def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(desk, "PAUSE_S", 0.01)
+
+
+class Faltering(MemoryStore):
+    """A log whose replies are lost. After each append it does not answer so many reads."""
+
+    def __init__(self, *, is_stored: bool = True, silent_reads: int) -> None:
+        self.log = MemoryLog()
+        super().__init__(self.log, GATEWAY)
+        self.is_stored, self.silent_reads = is_stored, silent_reads
+        self.appended: list[WorkflowKey] = []
+        self._silent = 0
+
+    async def append(self, history: History, event: Event, *, id: str, cause: str | None = None) -> Recorded[Event]:
+        self.appended.append(history.key)
+        self._silent = self.silent_reads
+        if self.is_stored or len(self.appended) > 1:
+            await super().append(history, event, id=id, cause=cause)
+        raise OutcomeUnknown
+
+    async def read(self, key: WorkflowKey, *, reach: int = 0) -> History:
+        if self._silent:
+            self._silent -= 1
+            raise StoreUnavailable
+        return await super().read(key, reach=reach)
+
+    def events(self, key: WorkflowKey) -> list[str]:
+        return [recorded.event.type for recorded in self.log.histories(key)[-1].recorded]
+
+
+def asked(request_id: str | None) -> ContentRequest:
+    return ContentRequest(topic="bees", client_request_id=request_id)
+
+
+async def test_stored_request_is_found_when_the_log_is_back(request_id: str | None) -> None:
+    log = Faltering(silent_reads=3)
+    key = await Desk(log, researches=True).start(asked(request_id))
+    assert log.appended == [key] and log.events(key) == ["workflow-requested"]
+
+
+async def test_lost_request_is_recorded_under_the_same_key(request_id: str | None) -> None:
+    log = Faltering(is_stored=False, silent_reads=3)
+    key = await Desk(log, researches=True).start(asked(request_id))
+    assert log.appended == [key, key] and log.events(key) == ["workflow-requested"]
+
+
+async def test_log_that_stays_away_leaves_a_name(request_id: str | None) -> None:
+    log = Faltering(silent_reads=FOR_EVER)
+    with pytest.raises(FateUnknown) as unknown:
+        await Desk(log, researches=True).start(asked(request_id))
+    (key,) = log.appended
+    assert key.workflow_id in str(unknown.value)
