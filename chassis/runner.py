@@ -167,8 +167,14 @@ class Runner(Generic[T]):
     async def run(self, delivery: Delivery) -> None:
         """Does all that this delivery brings, and settles it.
 
+        A message that this process holds already is left to the delivery that holds it: a server that was killed
+        forgets whom it gave a message, and gives it again at once.
+
         Raises UnreadableEvent, HistoryDamaged or NotAllowed and leaves the delivery unsettled: it comes again.
         """
+        if self._holds(delivery):
+            log.info("held already", stage=self._stage.name, workflow_id=delivery.key.workflow_id)
+            return
         began = time.monotonic()
         async with self._held(delivery) as job:
             verdict = await self._work_through(job)
@@ -196,6 +202,10 @@ class Runner(Generic[T]):
                 job.call_off(run)
 
     # ------------------------------------------------------------ one delivery
+
+    def _holds(self, delivery: Delivery) -> bool:
+        """Is this very message in this process's hands, by another delivery?"""
+        return any(job.key == delivery.key and job.delivery.revision == delivery.revision for job in self._jobs)
 
     @contextlib.asynccontextmanager
     async def _held(self, delivery: Delivery) -> AsyncGenerator[_Job]:

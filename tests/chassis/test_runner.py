@@ -211,6 +211,23 @@ class TestWhenAWorkSucceeds:
         assert (await scene.deliver()).said == ["ack"] and scene.history == before
 
     @virtually
+    async def test_message_that_is_held_already_is_left_to_its_holder(self) -> None:
+        begun, may_end = asyncio.Event(), asyncio.Event()
+
+        async def wait(attempt: Attempt) -> Record:
+            begun.set()
+            await may_end.wait()
+            return await succeed(attempt)
+
+        scene = Scene(wait)
+        first = asyncio.create_task(scene.deliver())
+        await begun.wait()
+        assert (await scene.deliver()).said == []  # a server that was killed has forgotten whom it gave it
+        may_end.set()
+        assert (await first).said == ["ack"]
+        assert [type(event) for event in scene.events[1:]] == [WorkClaimed, BlogWritten]
+
+    @virtually
     async def test_works_of_one_delivery_run_side_by_side(self) -> None:
         together = asyncio.Barrier(3)
 
