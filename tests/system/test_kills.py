@@ -96,6 +96,16 @@ async def test_two_processes_of_every_stage_share_the_work_and_may_come_and_go()
                 assert len([worker for worker in workers if worker.startswith(stage)]) >= 2, workers
 
 
+async def test_killed_servers_under_running_workflows_lose_nothing() -> None:
+    with temporary_folder() as folder:
+        async with System(folder / "data", environment={"PRESSROOM_STANDIN_LATENCY_S": str(CALL_S)}) as system:
+            ids = await start_twenty(system)
+            for server, milestone in (("nats", "research-completed"), ("s3", "blog-written"), ("nats", "blog-written")):
+                await system.until_event(random.choice(ids), milestone)
+                await system.kill_and_see_it_back(server)
+            check_all(await system.until_closed(ids))
+
+
 async def test_a_killed_gateway_shows_every_revision_once_afterwards() -> None:
     with temporary_folder() as folder:
         async with System(folder / "data", environment={"PRESSROOM_STANDIN_LATENCY_S": str(CALL_S)}) as system:
