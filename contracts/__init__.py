@@ -1,0 +1,1 @@
+"""The language: events, the decider, subjects and messages. Pure; needs pydantic alone."""

@@ -1,0 +1,1 @@
+"""The gateway: takes requests in, and shows what happens."""

@@ -1,0 +1,1 @@
+"""The illustrator: the picture."""

@@ -1,0 +1,1 @@
+"""Research: finds sources."""

@@ -1,0 +1,1 @@
+"""The writer: the blog post and the social posts."""
