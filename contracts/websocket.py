@@ -37,10 +37,8 @@ class CloseCode:
     """Why the server closes a websocket (the 44xx are ours; RFC 6455 leaves 4000 to 4999 to applications)."""
 
     DONE = 1000
-    GOING_AWAY = 1001
     TRY_AGAIN = 1013
     BAD_FRAME = 4400
-    UNKNOWN_WORKFLOW = 4404
     CONFLICT = 4409
     FRAME_TOO_LARGE = 4413
     TOO_MANY = 4429

@@ -5,13 +5,12 @@ import io
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from PIL import Image, ImageDraw, ImageFont
 
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
-Ridge = Callable[[random.Random], Iterator[Point]]
 
 LABEL = "Sample picture · Pressroom stand-in"
 SUPERSAMPLING = 2  # drawn twice as large and halved: smooth edges for a few milliseconds

@@ -10,7 +10,6 @@ from contracts.events import (
     BlogWritten,
     Event,
     Failure,
-    IllustrationDrawn,
     SocialPostWritten,
     WorkClaimed,
     WorkflowCancelled,
@@ -21,6 +20,7 @@ from contracts.platforms import Platform
 from contracts.services import STAGES, WRITER
 from contracts.workflow import ATTEMPTS_MAX, fold
 from contracts.works import Work
+from tests.contracts.given import drawn
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SOON, LATER = NOW + timedelta(seconds=5), NOW + timedelta(seconds=50)
@@ -28,18 +28,7 @@ X, LINKEDIN = Work.SOCIAL_X, Work.SOCIAL_LINKEDIN
 
 REQUESTED = WorkflowRequested(topic="Tea", research=False, platforms=(Platform.X, Platform.LINKEDIN))
 BLOG = BlogWritten(run=1, attempt=1, title="Tea", markdown="Tea.")
-DRAWN = IllustrationDrawn(
-    key="k",
-    sha256="s",
-    bytes=1,
-    width=1,
-    height=1,
-    content_type="image/png",
-    prompt="p",
-    alt_text="a",
-    run=1,
-    attempt=1,
-)
+DRAWN = drawn()
 
 
 def claim(work: Work, attempt: int = 1, run: int = 1) -> WorkClaimed:

@@ -29,7 +29,6 @@ from contracts.events import (
     AttemptFailed,
     BlogWritten,
     Event,
-    IllustrationDrawn,
     SocialPostWritten,
     Usage,
     WorkClaimed,
@@ -42,24 +41,13 @@ from contracts.platforms import Platform
 from contracts.services import GATEWAY, ILLUSTRATOR, WRITER
 from contracts.subjects import WorkflowKey
 from contracts.works import Kind, Work
+from tests.contracts.given import drawn
 from tests.simulation.virtual_time import run_virtually
 
 KEY = WorkflowKey("local", "tea")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DEADLINE_S = 60.0
 USAGE = Usage(provider="p", model="m", input_tokens=7)
-PICTURE = IllustrationDrawn(
-    key="k",
-    sha256="s",
-    bytes=1,
-    width=1,
-    height=1,
-    content_type="image/png",
-    prompt="p",
-    alt_text="a",
-    run=1,
-    attempt=1,
-)
 SECRET = "sk-canary and the prompt"
 
 Do = Callable[[Attempt], Awaitable[Record]]
@@ -247,7 +235,7 @@ class TestWhenAWorkSucceeds:
     async def test_last_artefact_completes_the_workflow(self) -> None:
         scene = Scene(succeed)
         await scene.deliver()
-        scene.put(ILLUSTRATOR, PICTURE)
+        scene.put(ILLUSTRATOR, drawn())
         await scene.deliver(revision=3)
         assert scene.events[-1] == WorkflowCompleted(run=1)
 

@@ -46,6 +46,10 @@ async def test_each_stage_killed_three_times_loses_nothing() -> None:
             async def a_call_was_answered(kind: str) -> bool:
                 return any(call.kind == kind and call.ended_at is not None for call in await system.standin.calls())
 
+            async def some_calls_later(enough: int) -> bool:
+                calls = await system.standin.calls()
+                return len(calls) >= enough or all(call.ended_at is not None for call in calls)
+
             # in the middle of a paid call
             for stage, kind in (("research", "research"), ("writer", "blog"), ("illustrator", "image")):
                 await until(lambda kind=kind: a_call_runs(kind), f"a {kind} call runs")
@@ -54,10 +58,10 @@ async def test_each_stage_killed_three_times_loses_nothing() -> None:
             for stage, kind in (("research", "research"), ("writer", "social"), ("illustrator", "scene")):
                 await until(lambda kind=kind: a_call_was_answered(kind), f"a {kind} call was answered")
                 await system.kill_and_see_it_back(f"{stage}-1")
-            # at random
-            order = list(STAGES)
-            random.shuffle(order)
-            for stage in order:
+            # at random: some calls after the last kill, or when there are no more to come
+            for stage in random.sample(STAGES, len(STAGES)):
+                enough = len(await system.standin.calls()) + random.randint(1, 10)
+                await until(lambda enough=enough: some_calls_later(enough), "more calls were made")
                 await system.kill_and_see_it_back(f"{stage}-1")
 
             closed = await system.until_closed(ids)
