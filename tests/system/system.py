@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -80,7 +81,8 @@ class System:
         assert self._process
         pids = [self._process.pid, *(pid for pid, *_ in noted_processes(self.data / REGISTER).values())]
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # the kernel ends a child with its supervisor, maybe before us
+                os.kill(pid, signal.SIGKILL)
         await asyncio.to_thread(self._process.wait)
         await self._hang_up()
 
