@@ -230,7 +230,8 @@ def inbox_of(user: str) -> str:
 def _good(answer: Msg | Exception, subject: str) -> Msg:
     if isinstance(answer, Exception):
         _raise(answer)
-    if answer.headers and answer.headers.get(STATUS) == "503":
+    # A stored message may carry any header; what the server itself says has no sequence.
+    if answer.headers and answer.headers.get(STATUS) == "503" and "Nats-Sequence" not in answer.headers:
         raise NobodyThere(f"nobody listens on {subject}")
     return answer
 

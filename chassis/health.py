@@ -1,7 +1,8 @@
 """Health: whether a process lives, whether it can do its job at the moment, and if not, why."""
 
+import asyncio
 import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 
 import uvicorn
 from starlette.applications import Starlette
@@ -53,7 +54,15 @@ class QuietServer(uvicorn.Server):
         yield
 
 
-def health_server(health: Health, port: int) -> QuietServer:
-    """Serves a process's health on this port of this machine."""
+@contextlib.asynccontextmanager
+async def served(health: Health, port: int) -> AsyncGenerator[None]:
+    """Serves a process's health on this port of this machine; on 0 not at all."""
     app = Starlette(routes=health.routes())
-    return QuietServer(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False))
+    server = QuietServer(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False))
+    serving = asyncio.create_task(server.serve()) if port else None
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        if serving:
+            await serving

@@ -1,12 +1,11 @@
 """The life of a stage's process: connect, pull, work, say how it is, and on SIGTERM finish what is held and go."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import structlog
@@ -16,7 +15,7 @@ from chassis.connection import Connection, NoAnswer
 from chassis.consumer import Consumer
 from chassis.deltas import delta_streams
 from chassis.event_store import NotAllowed
-from chassis.health import Health, health_server
+from chassis.health import Health, served
 from chassis.jetstream_store import JetStreamStore
 from chassis.runner import Runner
 from chassis.settings import Settings, load_settings
@@ -82,7 +81,7 @@ def stop_signal() -> "asyncio.Future[None]":
 async def _run_stage(stage: Stage[T], tools: T, settings: Settings) -> None:
     stopped = stop_signal()
     health = Health(nats=lambda: "there is no connection to NATS yet")
-    async with _served(health, settings.health_port):
+    async with served(health, settings.health_port):
         connection = await connect(settings, stage.name, stopped)
         if connection is not None:
             try:
@@ -124,19 +123,6 @@ async def _work(
         working.cancel()
         (ended,) = await asyncio.gather(working, return_exceptions=True)
         raise CannotGoOn("the connection to NATS was closed" if connection.closed.done() else f"{ended!r}")
-
-
-@contextlib.asynccontextmanager
-async def _served(health: Health, port: int) -> AsyncGenerator[None]:
-    """Serves the health on this port; on 0 not at all."""
-    server = health_server(health, port)
-    serving = asyncio.create_task(server.serve()) if port else None
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        if serving:
-            await serving
 
 
 async def _drain(consumer: Consumer, working: "asyncio.Task[None]", drain_s: float) -> None:

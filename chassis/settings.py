@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     log_replicas: Annotated[Literal[1, 3, 5], BeforeValidator(int)] = 1  # a variable's value is a text
     ack_wait_s: Annotated[float, Field(ge=2, le=600)] = 5.0
 
+    # the read tables
+    postgres_url: SecretStr = SecretStr("postgresql://127.0.0.1:5432/pressroom")
+
     # the object store
     s3_endpoint: str = "127.0.0.1:9000"
     s3_access_key: str = ""

@@ -6,15 +6,17 @@ python -m chassis.setup       safe to repeat; run it before the services start
 import asyncio
 import json
 import sys
+import uuid
 from collections.abc import Mapping
 from typing import Any, cast
 
 from chassis.connection import Connection, NoAnswer
 from chassis.event_store import NotAllowed
+from chassis.jetstream_log import BUCKET, EPOCH
 from chassis.jetstream_store import STREAM
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
-from chassis.topology import SET_UP, consumer, stream
+from chassis.topology import SET_UP, bucket, consumer, stream
 from contracts.services import STAGES
 
 NOT_FOUND = 404
@@ -30,8 +32,11 @@ async def reconcile(connection: Connection, settings: Settings) -> list[str]:
 
     Raises TopologyConflict for a change that JetStream cannot make in place.
     """
+    log = stream(bytes_max=settings.log_bytes_max, replicas=settings.log_replicas)
     done = [
-        await _reconcile_stream(connection, stream(bytes_max=settings.log_bytes_max, replicas=settings.log_replicas))
+        await _reconcile_stream(connection, bucket(replicas=settings.log_replicas)),
+        await _reconcile_epoch(connection),
+        await _reconcile_stream(connection, log),
     ]
     for stage in STAGES:
         done.append(await _reconcile_consumer(connection, consumer(stage, ack_wait_s=settings.ack_wait_s)))
@@ -39,16 +44,31 @@ async def reconcile(connection: Connection, settings: Settings) -> list[str]:
 
 
 async def _reconcile_stream(connection: Connection, wanted: Mapping[str, Any]) -> str:
-    found = await _call(connection, f"STREAM.INFO.{STREAM}", {})
+    name = wanted["name"]
+    found = await _call(connection, f"STREAM.INFO.{name}", {})
     if _is_missing(found):
-        _raise_refusal(await _call(connection, f"STREAM.CREATE.{STREAM}", wanted), f"create the stream {STREAM}")
-        return f"created the stream {STREAM}"
+        _raise_refusal(await _call(connection, f"STREAM.CREATE.{name}", wanted), f"create the stream {name}")
+        return f"created the stream {name}"
     differences = _differences(wanted, found["config"])
     if not differences:
         return ""
-    what = f"change the stream {STREAM} ({'; '.join(differences)})"
-    _raise_refusal(await _call(connection, f"STREAM.UPDATE.{STREAM}", {**found["config"], **wanted}), what)
-    return f"changed the stream {STREAM}: {'; '.join(differences)}"
+    what = f"change the stream {name} ({'; '.join(differences)})"
+    _raise_refusal(await _call(connection, f"STREAM.UPDATE.{name}", {**found["config"], **wanted}), what)
+    return f"changed the stream {name}: {'; '.join(differences)}"
+
+
+async def _reconcile_epoch(connection: Connection) -> str:
+    """Gives a log that is about to be made, or that has none, an id of its own: what was built from another log then
+    knows that this is not the one. Before the log is made, so that a crash in between never leaves an old id to it.
+    """
+    is_new = _is_missing(await _call(connection, f"STREAM.INFO.{STREAM}", {}))
+    is_nameless = _is_missing(await _call(connection, f"STREAM.MSG.GET.{BUCKET}", {"last_by_subj": EPOCH}))
+    if not (is_new or is_nameless):
+        return ""
+    epoch = str(uuid.uuid4())
+    answer = await connection.ask(EPOCH, epoch.encode(), timeout_s=TIMEOUT_S)
+    _raise_refusal(cast(dict[str, Any], json.loads(answer.data)), "take the log's id")
+    return f"the log's id is {epoch}"
 
 
 async def _reconcile_consumer(connection: Connection, wanted: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chassis.connection import inbox_of
+from chassis.jetstream_log import BUCKET, BUCKET_SUBJECTS, EPOCH_GET, STREAM_INFO
 from chassis.jetstream_store import DIRECT_GET, STREAM
 from contracts import subjects
 from contracts.events import WorkflowCancelled
@@ -22,6 +23,9 @@ USERS = (SET_UP, GATEWAY, *STAGES, PROJECTOR)
 
 MESSAGE_BYTES_MAX = 1024**2
 """Of one event with its headers: nats-server's own default for a payload."""
+
+BUCKET_BYTES_MAX = 1024**2
+"""It holds one short text."""
 
 ACKS_PENDING_MAX = 10_000
 """A delayed nak counts as pending, so a small number would stall the whole stage behind a few retries."""
@@ -46,6 +50,23 @@ def stream(*, bytes_max: int, replicas: int = 1) -> dict[str, Any]:
         "num_replicas": replicas,
         "allow_direct": True,
         "republish": {"src": subjects.REPUBLISH_FROM, "dest": subjects.REPUBLISH_TO},
+    }
+
+
+def bucket(*, replicas: int = 1) -> dict[str, Any]:
+    """The bucket beside the log, which holds the log's own id, as JetStream's API takes it."""
+    return {
+        "name": BUCKET,
+        "description": "Facts about the log of Pressroom: its epoch",
+        "subjects": [BUCKET_SUBJECTS],
+        "storage": "file",
+        "retention": "limits",
+        "discard": "new",
+        "max_msgs_per_subject": 1,
+        "max_bytes": BUCKET_BYTES_MAX,
+        "num_replicas": replicas,
+        "allow_direct": True,
+        "deny_delete": True,
     }
 
 
@@ -79,11 +100,11 @@ def rights(user: str) -> Rights:
     """The rights of this user. Only set-up may change streams and consumers, or purge."""
     answers = f"{inbox_of(user)}.>"
     if user == SET_UP:
-        return Rights(("$JS.API.>",), (answers,))
+        return Rights(("$JS.API.>", BUCKET_SUBJECTS), (answers,))
     if user == GATEWAY:
         return Rights((subjects.may_write(GATEWAY), DIRECT_GET), (answers, subjects.REPUBLISH_TO))
     if user == PROJECTOR:
-        return Rights((DIRECT_GET, f"$JS.API.STREAM.INFO.{STREAM}"), (answers,))
+        return Rights((DIRECT_GET, EPOCH_GET, STREAM_INFO), (answers, subjects.LIVE_EVENTS))
     return Rights(
         (
             subjects.may_write(user),

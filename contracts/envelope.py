@@ -78,12 +78,14 @@ def decode(subject: str, headers: Mapping[str, str], body: bytes, *, position: i
     """The recorded event. Raises FromTheFuture or Malformed."""
     try:
         where = parse(subject)
-        recorded_at = _moment(headers[TIME])
-    except (BadToken, KeyError, ValueError) as wrong:
+        recorded_at, event_id = _moment(headers[TIME]), headers[ID]
+    except KeyError as wrong:
+        raise Malformed(f"position {position}: the header {wrong} is missing") from wrong
+    except (BadToken, ValueError) as wrong:
         raise Malformed(f"position {position}: {wrong}") from wrong
     return Recorded(
         event=_decode_event(where, body, position),
-        id=headers.get(ID, ""),
+        id=event_id,
         key=where.key,
         service=where.service,
         revision=where.revision,

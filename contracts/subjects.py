@@ -16,6 +16,8 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 LOG_SUBJECTS = "workflow.*.*.*.*.*"
 REPUBLISH_FROM, REPUBLISH_TO = "workflow.>", "live.workflow.>"
+LIVE_EVENTS = f"live.{LOG_SUBJECTS}"
+"""Every event of every workflow, as they come; no deltas, whose subjects are shorter."""
 
 WRITTEN_BY = {
     "workflow-requested": GATEWAY,
@@ -68,6 +70,12 @@ def parse(subject: str) -> EventSubject:
     for part in parts[1:5]:
         token(part)
     return EventSubject(WorkflowKey(parts[1], parts[2]), parts[3], parts[4], int(parts[5]))
+
+
+def whose(subject: str) -> WorkflowKey:
+    """The workflow that a stored event belongs to, whatever else is wrong with it: the stream takes no other shape."""
+    _, owner, workflow_id, *_ = subject.split(".")
+    return WorkflowKey(owner, workflow_id)
 
 
 def history(key: WorkflowKey) -> str:

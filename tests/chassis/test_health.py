@@ -1,15 +1,15 @@
 """Health: what a process answers about itself, over HTTP."""
 
-import asyncio
 import json
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 
-from chassis.health import Health, health_server
+from chassis.health import Health, served
 from tests.waiting import until
 
 Get = Callable[[str], Awaitable[tuple[int, Any]]]
@@ -32,22 +32,20 @@ async def get(parts: Parts) -> AsyncGenerator[Get]:
     """Asks a real server."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    server = health_server(Health(nats=lambda: parts.nats, consumer=lambda: parts.consumer), port)
-    serving = asyncio.create_task(server.serve())
+    health = Health(nats=lambda: parts.nats, consumer=lambda: parts.consumer)
+    async with served(health, port), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
 
-    async def started() -> bool:
-        return server.started
-
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        async def answers() -> bool:
+            with suppress(httpx.ConnectError):
+                return (await client.get("/health/live")).status_code == 200
+            return False
 
         async def get(path: str) -> tuple[int, Any]:
-            await until(started, "the server has started")
             answer = await client.get(path)
             return answer.status_code, json.loads(answer.text)
 
+        await until(answers, "the health is served")
         yield get
-    server.should_exit = True
-    await serving
 
 
 async def test_everything_in_order_is_ready(get: Get) -> None:

@@ -9,6 +9,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from chassis.connection import inbox_of
+from chassis.jetstream_log import EPOCH, EPOCH_GET
 from chassis.jetstream_store import DIRECT_GET, STREAM
 from chassis.topology import SET_UP, USERS
 from contracts import subjects
@@ -32,7 +33,7 @@ def api(name: str) -> str:
 
 MAY_PUBLISH: dict[str, set[str]] = {
     GATEWAY: {event(GATEWAY), DIRECT_GET},
-    PROJECTOR: {DIRECT_GET, api(f"STREAM.INFO.{STREAM}")},
+    PROJECTOR: {DIRECT_GET, EPOCH_GET, api(f"STREAM.INFO.{STREAM}")},
     **{
         stage: {
             event(stage),
@@ -53,6 +54,8 @@ EVERYTHING = {
     *(f"$JS.ACK.{STREAM}.{stage}.1.1.1.1.1" for stage in STAGES),
     *(f"{inbox_of(user)}.somebody.1" for user in USERS),
     DIRECT_GET,
+    EPOCH_GET,
+    EPOCH,
     "anything",
     "live." + event(GATEWAY, "workflow-cancelled"),
     *(
@@ -75,8 +78,13 @@ EVERYTHING = {
 
 MAY_HEAR: dict[str, set[str]] = {
     SET_UP: set(),
-    GATEWAY: {subjects.live(ONE), subjects.every_live(WorkflowCancelled), subjects.every_live(BlogWritten)},
-    PROJECTOR: set(),
+    GATEWAY: {
+        subjects.live(ONE),
+        subjects.LIVE_EVENTS,
+        subjects.every_live(WorkflowCancelled),
+        subjects.every_live(BlogWritten),
+    },
+    PROJECTOR: {subjects.LIVE_EVENTS, subjects.every_live(WorkflowCancelled), subjects.every_live(BlogWritten)},
     **{stage: {subjects.every_live(WorkflowCancelled)} for stage in STAGES},
 }
 MAY_BE_HEARD = {
@@ -84,6 +92,7 @@ MAY_BE_HEARD = {
     *("_INBOX.>", "_INBOX.*", "live.>", ">", "$JS.>", "$SYS.>"),
     subjects.LOG_SUBJECTS,
     subjects.live(ONE),
+    subjects.LIVE_EVENTS,
     subjects.every_live(WorkflowCancelled),
     subjects.every_live(BlogWritten),
 }
@@ -131,9 +140,9 @@ async def test_service_may_send_what_it_needs_alone(own_plant: Plant, prober: Pr
     assert await prober.refused() == lower(EVERYTHING - MAY_PUBLISH[user])
 
 
-async def test_set_up_may_use_the_api_and_write_nothing(own_plant: Plant, prober: Prober) -> None:
+async def test_set_up_may_use_the_api_and_name_the_log_alone(own_plant: Plant, prober: Prober) -> None:
     await prober.connect(own_plant, SET_UP)
-    others = {subject for subject in EVERYTHING if not subject.startswith("$JS.API.")}
+    others = {subject for subject in EVERYTHING - {EPOCH} if not subject.startswith("$JS.API.")}
     for subject in others:
         await prober.client.publish(subject, b"{}")
     assert await prober.refused() == lower(others)

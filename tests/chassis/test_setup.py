@@ -2,27 +2,67 @@
 
 import asyncio
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chassis.event_store import StoreUnavailable
+from chassis.jetstream_log import BUCKET, JetStreamLog
 from chassis.jetstream_store import STREAM
 from chassis.setup import TopologyConflict
 from chassis.topology import SET_UP, stream
-from contracts.services import STAGES, WRITER
+from contracts.services import PROJECTOR, STAGES, WRITER
 from contracts.subjects import WorkflowKey
 from tests.chassis.plant import Plant, append_by_id, claimed
 
 ROOT = Path(__file__).resolve().parents[2]
-CREATED = [f"created the stream {STREAM}", *(f"created the consumer {stage}" for stage in STAGES)]
+CREATED = [
+    f"created the stream {BUCKET}",
+    "the log's id is …",
+    f"created the stream {STREAM}",
+    *(f"created the consumer {stage}" for stage in STAGES),
+]
 MIB = 1024**2
 
 
+def nameless(lines: list[str]) -> list[str]:
+    """What was done, whichever id the log got."""
+    return [re.sub(r"[0-9a-f-]{36}$", "…", line) for line in lines]
+
+
+async def epoch(plant: Plant) -> str:
+    """The log's id, as the projector reads it."""
+    return await JetStreamLog(await plant.connect(PROJECTOR)).epoch()
+
+
 async def test_first_run_creates_and_second_does_nothing(bare_plant: Plant) -> None:
-    assert await bare_plant.set_up() == CREATED
+    assert nameless(await bare_plant.set_up()) == CREATED
     assert await bare_plant.set_up() == []
+
+
+class TestIdOfTheLog:
+    async def test_log_keeps_its_id(self, own_plant: Plant) -> None:
+        first = await epoch(own_plant)
+        await own_plant.set_up(log_bytes_max=20 * MIB)
+        assert await epoch(own_plant) == first
+
+    async def test_log_that_is_made_anew_gets_another_id(self, own_plant: Plant) -> None:
+        first = await epoch(own_plant)
+        await own_plant.api(f"STREAM.DELETE.{STREAM}")
+        await own_plant.set_up()
+        assert await epoch(own_plant) != first
+
+    async def test_log_without_an_id_gets_one(self, own_plant: Plant) -> None:
+        await own_plant.api(f"STREAM.DELETE.{BUCKET}")
+        assert nameless(await own_plant.set_up()) == CREATED[:2]
+        assert await epoch(own_plant)
+
+    async def test_log_that_is_not_set_up_has_none(self, bare_plant: Plant) -> None:
+        with pytest.raises(StoreUnavailable):
+            await epoch(bare_plant)
 
 
 async def test_what_was_deleted_is_made_again(own_plant: Plant) -> None:
@@ -93,7 +133,8 @@ class TestCommand:
         return process.returncode, out.decode(), err.decode()
 
     async def test_success_says_what_was_done(self, bare_plant: Plant) -> None:
-        assert await self.run(bare_plant) == (0, "\n".join(CREATED) + "\n", "")
+        code, out, err = await self.run(bare_plant)
+        assert (code, nameless(out.splitlines()), err) == (0, CREATED, "")
         assert await self.run(bare_plant) == (0, "", "")
 
     async def test_wrong_password_is_one_sentence(self, plant: Plant) -> None:

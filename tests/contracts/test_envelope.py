@@ -27,7 +27,7 @@ from tests.contracts.generated import events, quick, times, tokens
 from tests.contracts.given import KEY, NOON, as_recorded, completed, requested
 
 SUBJECT = str(EventSubject(KEY, "writer", "workflow-completed", 9))
-HEADERS = {TIME: NOON.isoformat()}
+HEADERS = {ID: "id-1", TIME: NOON.isoformat()}
 BODY: dict[str, object] = {"type": "workflow-completed", "version": 1, "run": 1}
 
 
@@ -99,7 +99,7 @@ class TestWrittenAndRead:
 
     def test_time_keeps_its_moment_in_any_zone(self) -> None:
         there = NOON.astimezone(timezone(timedelta(hours=5, minutes=45)))
-        assert read(BODY, headers={TIME: there.isoformat()}).recorded_at == NOON
+        assert read(BODY, headers=HEADERS | {TIME: there.isoformat()}).recorded_at == NOON
 
     def test_headers_of_others_are_no_matter(self) -> None:
         assert read(BODY, headers=HEADERS | {"Nats-Stream": "WORKFLOW"}) == read(BODY)

@@ -1,0 +1,108 @@
+"""A batch of the log, folded: from what stands there to the rows that it means. Pure.
+
+entries + the workflows' rows so far ──fold──> rows to write, and workflows to hold
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chassis.jetstream_log import Entry
+from contracts.envelope import Recorded, UnreadableEvent, decode
+from contracts.events import Event, WorkflowRequested
+from contracts.subjects import WorkflowKey, whose
+from services.projector.table import Table
+
+ERROR_LENGTH_MAX = 1_000
+
+
+@dataclass
+class Held:
+    """A workflow that is held since one of its events could not be read or applied. `events`: held by this batch."""
+
+    position: int
+    subject: str
+    error: str
+    events: int = 0
+
+
+class OutOfOrder(Exception):
+    """The history has a gap or a repeat, or a request elsewhere than at its beginning."""
+
+
+@dataclass
+class Batch:
+    """What a batch means. `rows`: by table, the last state of each row that it touches."""
+
+    rows: dict[str, dict[tuple[object, ...], Any]] = field(default_factory=dict[str, dict[tuple[object, ...], Any]])
+    held: dict[WorkflowKey, Held] = field(default_factory=dict[WorkflowKey, Held])
+    applied: int = 0
+
+    @property
+    def left_out(self) -> int:
+        """How many events of the batch are held."""
+        return sum(held.events for held in self.held.values())
+
+
+def workflows_in(entries: Iterable[Entry]) -> set[WorkflowKey]:
+    """The workflows that these entries belong to."""
+    return {whose(entry.subject) for entry in entries}
+
+
+def fold(
+    entries: Sequence[Entry],
+    tables: Sequence[Table[Any]],
+    so_far: Mapping[WorkflowKey, Any],
+    held: Mapping[WorkflowKey, Held],
+    refused: Mapping[int, str],
+) -> Batch:
+    """What the entries mean.
+
+    `so_far`: the workflows' own rows before the batch. `held`: those of them that are held already. `refused`:
+    positions that the database can not store, with its reason.
+    """
+    rows, batch = dict(so_far), Batch(held={key: Held(h.position, h.subject, h.error) for key, h in held.items()})
+    for entry in entries:
+        key = whose(entry.subject)
+        if key not in batch.held:
+            try:
+                _apply(entry, tables, rows, batch, refused)
+                batch.applied += 1
+                continue
+            except Exception as wrong:
+                # Whatever is wrong with one event (or with a handler) must not stop the other workflows.
+                batch.held[key] = Held(entry.position, entry.subject, _words(wrong))
+        batch.held[key].events += 1
+    return batch
+
+
+def _apply(
+    entry: Entry,
+    tables: Sequence[Table[Any]],
+    rows: dict[WorkflowKey, Any],
+    batch: Batch,
+    refused: Mapping[int, str],
+) -> None:
+    """Applies one event to the rows, or to none of them. Raises what is wrong with it."""
+    if entry.position in refused:
+        raise ValueError(refused[entry.position])
+    recorded = decode(entry.subject, entry.headers, entry.body, position=entry.position)
+    _refuse_disorder(recorded, rows.get(recorded.key))
+    changes = [(table, list(table.rows(recorded, rows.get(recorded.key)))) for table in tables]
+    for table, brought in changes:
+        batch.rows.setdefault(table.name, {}).update({table.key_of(row): row for row in brought})
+        if table.is_changed and brought:
+            rows[recorded.key] = brought[-1]
+
+
+def _refuse_disorder(recorded: Recorded[Event], row: Any) -> None:
+    before = row.revision if row else 0
+    if recorded.revision != before + 1:
+        raise OutOfOrder(f"revision {recorded.revision} follows {before or 'nothing'}")
+    if (before == 0) != isinstance(recorded.event, WorkflowRequested):
+        raise OutOfOrder(f"{recorded.event.type} is revision {recorded.revision} of its history")
+
+
+def _words(wrong: Exception) -> str:
+    told = str(wrong) if isinstance(wrong, (UnreadableEvent, OutOfOrder, ValueError)) else repr(wrong)
+    return told.replace("\0", "\ufffd")[:ERROR_LENGTH_MAX]

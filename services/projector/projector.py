@@ -1,0 +1,157 @@
+"""The projector's loop: read on from the checkpoint, apply in batches, wait for more.
+
+log ──behind the checkpoint──> batch ──one transaction──> rows + archive + checkpoint
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+from nats.aio.msg import Msg
+
+from chassis.connection import Connection as Nats
+from chassis.database import DatabaseUnavailable, DataRefused, named_failures, open_connection
+from chassis.event_store import StoreUnavailable
+from chassis.jetstream_log import Entry, JetStreamLog
+from chassis.telemetry import Seldom
+from contracts import subjects
+from services.projector import archive, generation
+from services.projector.generation import SHAPE, Checkpoint, WrongShape
+from services.projector.writing import Overtaken, apply
+
+if TYPE_CHECKING:
+    from chassis.database import Connection
+
+QUIET_S = 1.0
+"""The log is looked at again after so much silence: its live messages, which say that there is more, may be lost."""
+
+PAUSE_S = 0.5
+"""Between two tries while the log or the database is away, or in doubt."""
+
+COMMAND_S = 30.0
+"""How long one statement may take; a rebuild that changes over holds a batch up for less."""
+
+FIRST_GENERATION_LOCK = 7_305_001
+"""Of Postgres' advisory locks: two projectors that start at once make the first tables only once."""
+
+log = structlog.get_logger("projector")
+
+
+class LogInDoubt(Exception):
+    """The log is not the one that the tables were built from, or has lost events. Nothing is written until it is."""
+
+
+class OtherLog(LogInDoubt):
+    """The log has another id than the one that the tables were built from."""
+
+    def __init__(self, this: str, other: str) -> None:
+        super().__init__(
+            f"this log ({this}) is not the one that the read tables were built from ({other}). Bring that log back, "
+            "or build the tables from this one with `./run rebuild --adopt-log`"
+        )
+
+
+class Projector:
+    """Keeps the live tables true. `trouble` says what holds it up at the moment, or None."""
+
+    def __init__(self, nats: Nats, postgres_url: str) -> None:
+        self._nats, self._log, self._postgres_url = nats, JetStreamLog(nats), postgres_url
+        self._news = asyncio.Event()
+        self._seldom = Seldom()
+        self.trouble: str | None = "the tables have not been reached yet"
+
+    async def run(self) -> None:
+        """Projects until it is cancelled; whatever is away is waited for."""
+        await self._nats.subscribe(subjects.LIVE_EVENTS, self._heard)
+        self._nats.on_reconnect.append(self._news.set)
+        while True:
+            try:
+                await self._project()
+            except (DatabaseUnavailable, DataRefused, StoreUnavailable, LogInDoubt, WrongShape) as wrong:
+                self._held_up(wrong)
+                await asyncio.sleep(PAUSE_S)
+
+    async def _heard(self, _: Msg) -> None:
+        self._news.set()
+
+    async def _project(self) -> None:
+        """Projects over one connection to Postgres, until something is in the way."""
+        connection = await open_connection(self._postgres_url, name="projector", command_timeout_s=COMMAND_S)
+        try:
+            with named_failures():
+                while True:
+                    await self._project_from(connection, await self._checked_checkpoint(connection))
+        finally:
+            connection.terminate()
+
+    async def _project_from(self, connection: "Connection", checkpoint: Checkpoint) -> None:
+        """Applies batch after batch; returns when the checkpoint has to be read again."""
+        try:
+            while True:
+                self._news.clear()
+                entries = await self._log.read(checkpoint.position)
+                self.trouble = None
+                if not entries:
+                    await self._wait_for_news()
+                    continue
+                refuse_holes(checkpoint.position, entries)
+                checkpoint = await apply(connection, checkpoint, entries, while_live=True, archived=True)
+        except Overtaken as overtaken:
+            log.info("overtaken", why=str(overtaken))
+
+    async def _checked_checkpoint(self, connection: "Connection") -> Checkpoint:
+        """The live checkpoint, made where there is none. Raises WrongShape, LogInDoubt."""
+        epoch = await self._log.epoch()
+        checkpoint = await generation.live(connection) or await _first_checkpoint(connection, epoch)
+        if checkpoint.shape != SHAPE:
+            raise WrongShape(
+                "the read tables were made by another version of Pressroom; `./run rebuild` makes them anew"
+            )
+        if checkpoint.epoch != epoch:
+            raise OtherLog(epoch, checkpoint.epoch)
+        await self._refuse_rollback(connection, checkpoint)
+        return checkpoint
+
+    async def _refuse_rollback(self, connection: "Connection", checkpoint: Checkpoint) -> None:
+        """Raises LogInDoubt when the log ends before the checkpoint, or holds another event there than was archived."""
+        if checkpoint.position == 0:
+            return
+        last = await self._log.read(checkpoint.position - 1, most=1)
+        if not last and await self._log.end() >= checkpoint.position:
+            return  # a replica that lags; the log as a whole reaches that far
+        if not last or last[0].position != checkpoint.position:
+            raise LogInDoubt(f"the log has lost its event {checkpoint.position}, which is in the read tables")
+        if archive.digest(last[0]) != await archive.digest_at(connection, checkpoint.epoch, checkpoint.position):
+            raise LogInDoubt(f"the log's event {checkpoint.position} is not the one that was archived")
+
+    async def _wait_for_news(self) -> None:
+        try:
+            await asyncio.wait_for(self._news.wait(), QUIET_S)
+        except TimeoutError:
+            return
+
+    def _held_up(self, wrong: Exception) -> None:
+        self.trouble = str(wrong)
+        if self._seldom.allows(str(wrong), time.monotonic()):
+            log.error("projection held up", why=str(wrong))
+
+
+def refuse_holes(position: int, entries: Sequence[Entry]) -> None:
+    """Raises LogInDoubt unless the entries stand right behind this position, each behind the one before."""
+    for wanted, entry in enumerate(entries, start=position + 1):
+        if entry.position != wanted:
+            raise LogInDoubt(f"the log has a hole: event {wanted} is missing")
+
+
+async def _first_checkpoint(connection: "Connection", epoch: str) -> Checkpoint:
+    """Makes the first generation, unless another projector was first."""
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", FIRST_GENERATION_LOCK)
+        there = await generation.live(connection)
+        if there is None:
+            there = await generation.make(connection, 1, epoch)
+            await generation.go_live(connection, 1)
+            log.info("made the read tables", schema=there.schema)
+        return there

@@ -1,0 +1,233 @@
+"""A press for the projector's tests: a real log, a real Postgres, events written by the services whose they are."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import uuid
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from chassis.connection import Connection
+from chassis.database import open_connection
+from chassis.event_store import Conflict, OutcomeUnknown, StoreUnavailable
+from chassis.jetstream_log import EPOCH, JetStreamLog
+from chassis.jetstream_store import STREAM, JetStreamStore
+from chassis.settings import Settings
+from chassis.setup import reconcile
+from chassis.topology import SET_UP
+from contracts.envelope import ID, TIME
+from contracts.events import Event
+from contracts.services import GATEWAY, PROJECTOR, WRITER
+from contracts.subjects import EventSubject, WorkflowKey, parse
+from local.postgres import ADMIN
+from local.servers import Running
+from services.projector.projector import Projector
+from services.projector.setup import set_up
+from services.projector.verify import verify
+from tests.contracts.given import NOON, writer_of
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from chassis.database import Connection as Database
+
+OWNER = "local"
+
+
+class Press:
+    """One log and one database. What a test opens here is closed at its end."""
+
+    def __init__(self, running: Running, stack: AsyncExitStack) -> None:
+        self.running, self._stack = running, stack
+        self._connections: dict[str, Connection] = {}
+        self._databases: dict[str, Database] = {}
+
+    # ------------------------------------------------------------ the log
+
+    async def connection(self, user: str) -> Connection:
+        """This user's connection to NATS."""
+        if user not in self._connections:
+            connection = self._connections[user] = await self.connect(user)
+            self._stack.push_async_callback(connection.close)
+        return self._connections[user]
+
+    async def connect(self, user: str) -> Connection:
+        """One more connection of this user, to be closed by whoever asked for it."""
+        return await Connection.open(
+            self.running.nats_url, user=user, password=self.running.passwords[user], name=f"test of {user}"
+        )
+
+    async def record(self, key: WorkflowKey, *events: Event) -> int:
+        """Appends these events as the services whose they are. -> the position of the last one"""
+        position = 0
+        for event in events:
+            service = writer_of(event)
+            store = JetStreamStore(await self.connection(service), service)
+            recorded = await store.append(await store.read(key), event, id=str(uuid.uuid4()))
+            position = recorded.position
+        return position
+
+    async def publish(
+        self,
+        key: WorkflowKey,
+        revision: int,
+        body: bytes,
+        *,
+        event: str = "blog-written",
+        headers: Mapping[str, str] | None = None,
+    ) -> int:
+        """Publishes whatever an operator may publish by hand, by default with proper headers. -> its position"""
+        subject = str(EventSubject(key, WRITER, event, revision))
+        usual = {ID: str(uuid.uuid4()), TIME: NOON.isoformat()}
+        told = dict(usual if headers is None else headers)
+        answer = await (await self.connection(WRITER)).ask(subject, body, headers=told, timeout_s=10)
+        return json.loads(answer.data)["seq"]
+
+    async def log(self) -> JetStreamLog:
+        """The whole log, as the projector reads it."""
+        return JetStreamLog(await self.connection(PROJECTOR))
+
+    async def api(self, name: str, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What JetStream answers set-up."""
+        answer = await (await self.connection(SET_UP)).ask(
+            f"$JS.API.{name}", json.dumps(request or {}).encode(), timeout_s=10
+        )
+        return json.loads(answer.data)
+
+    # ------------------------------------------------------------ the tables
+
+    async def database(self, role: str = ADMIN) -> "Database":
+        """This role's connection to Postgres."""
+        known = self._databases.get(role)
+        if known is None or known.is_closed():
+            known = self._databases[role] = await open_connection(
+                self.running.postgres_url(role), name="test", command_timeout_s=20
+            )
+            self._stack.callback(known.terminate)
+        return known
+
+    async def rows(self, table: str, key: WorkflowKey) -> list[dict[str, Any]]:
+        """A workflow's rows, as the gateway sees them."""
+        found = await (await self.database(GATEWAY)).fetch(
+            f"SELECT * FROM read.{table} WHERE owner = $1 AND workflow_id = $2",  # noqa: S608 - a name of our own
+            *key,
+        )
+        return [dict(one) for one in found]
+
+    async def row(self, table: str, key: WorkflowKey) -> dict[str, Any]:
+        """A workflow's only row."""
+        (row,) = await self.rows(table, key)
+        return row
+
+    async def checkpoint(self) -> dict[str, Any]:
+        """The live checkpoint, as the gateway sees it; empty before there is one."""
+        found = await (await self.database(GATEWAY)).fetchrow("SELECT * FROM read.checkpoint")
+        return dict(found) if found else {}
+
+    @asynccontextmanager
+    async def projecting(self) -> AsyncGenerator[Projector]:
+        """A projector at work."""
+        connection = await self.connect(PROJECTOR)
+        projector = Projector(connection, self.running.postgres_url(PROJECTOR))
+        working = asyncio.create_task(projector.run())
+        try:
+            yield projector
+        finally:
+            working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+            await connection.close()
+
+    async def until_projected(self, position: int | None = None) -> None:
+        """Waits until the tables contain the event at this position, by default the last one of the log."""
+        wanted = position or await (await self.log()).end()
+
+        async def is_there() -> bool:
+            with contextlib.suppress(Exception):  # the views may not be there yet, or Postgres not back
+                return (await self.checkpoint()).get("position", -1) >= wanted
+            return False
+
+        await until(is_there, f"the tables reach {wanted}")
+
+    async def project(self, position: int | None = None) -> None:
+        """Has a projector catch up, and go again."""
+        async with self.projecting():
+            await self.until_projected(position)
+
+    async def until_trouble(self, projector: Projector, words: str) -> None:
+        """Waits until the projector says that this is in its way."""
+
+        async def says() -> bool:
+            return words in (projector.trouble or "")
+
+        await until(says, f"the projector says {words!r}")
+
+    async def differences(self) -> list[str]:
+        """Where the tables are not what an independent fold of the log says, in words."""
+        return [str(one) for one in await verify(await self.log(), await self.database(PROJECTOR))]
+
+    # ------------------------------------------------------------ what happens to servers
+
+    async def make_log_anew(self) -> None:
+        """Deletes the log and sets it up again, as one who lost it would."""
+        await self.api(f"STREAM.DELETE.{STREAM}")
+        await _set_up_log(self.running)
+
+    async def roll_log_back(self, position: int) -> None:
+        """Takes the log back to this position, as the loss of its last blocks would; its id stays."""
+        kept = await (await self.log()).read(0, most=position)
+        epoch = await (await self.log()).epoch()
+        await self.make_log_anew()
+        set_up_user = await self.connection(SET_UP)
+        await set_up_user.ask(EPOCH, epoch.encode(), timeout_s=10)
+        for entry in kept:
+            writer = await self.connection(parse(entry.subject).service)
+            await writer.ask(entry.subject, entry.body, headers=dict(entry.headers), timeout_s=10)
+
+    async def make_database_anew(self) -> None:
+        """Empties the database and sets it up again."""
+        schemas = await (await self.database()).fetch(
+            "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(read|projection|archive)'"
+        )
+        for schema in schemas:
+            await (await self.database()).execute(f"DROP SCHEMA {schema['nspname']} CASCADE")
+        await set_up(self.running.postgres_url(ADMIN))
+
+    async def until_recorded(self, key: WorkflowKey, *events: Event) -> None:
+        """Appends these events, over whatever happens to the log meanwhile."""
+        for revision, event in enumerate(events, start=1):
+
+            async def is_there(revision: int = revision, event: Event = event) -> bool:
+                with contextlib.suppress(StoreUnavailable, OutcomeUnknown, Conflict):
+                    store = JetStreamStore(await self.connection(writer_of(event)), writer_of(event))
+                    if (await store.read(key)).revision < revision:
+                        await self.record(key, event)
+                    return True
+                return False
+
+            await until(is_there, f"{event.type} is recorded")
+
+    def kill(self, name: str) -> None:
+        """Ends `nats` or `postgres` with kill -9; it is started again at once."""
+        os.kill(self.running.pid(name), signal.SIGKILL)
+
+
+async def set_up_press(running: Running) -> None:
+    """Both set-up steps, as `./run` takes them."""
+    await _set_up_log(running)
+    await set_up(running.postgres_url(ADMIN))
+
+
+async def _set_up_log(running: Running) -> None:
+    connection = await Connection.open(
+        running.nats_url, user=SET_UP, password=running.passwords[SET_UP], name="set-up of the tests"
+    )
+    await reconcile(connection, Settings.model_validate({"log_bytes_max": 1024**3}))
+    await connection.close()
+
+
+def new_key() -> WorkflowKey:
+    """A workflow that no other test knows of."""
+    return WorkflowKey(OWNER, uuid.uuid4().hex)

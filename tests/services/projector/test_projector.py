@@ -1,0 +1,250 @@
+"""The projector on a real log and a real Postgres: every event is applied once, whatever dies and whoever else runs."""
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from asyncpg import InsufficientPrivilegeError
+
+from benchmarks.made_up import Author
+from chassis.jetstream_store import STREAM
+from contracts.events import Event
+from contracts.services import GATEWAY, PROJECTOR
+from contracts.subjects import WorkflowKey
+from tests.contracts.given import blog_written, claimed, completed, everything, requested
+from tests.services.projector.press import Press, new_key
+
+
+def made_up(seed: int, count: int) -> dict[WorkflowKey, list[Event]]:
+    """Histories of every kind."""
+    author = Author(seed)
+    return {new_key(): author.history() for _ in range(count)}
+
+
+async def record_mixed(
+    press: Press, histories: dict[WorkflowKey, list[Event]], *, every: int = 0, then: Callable[[], None] = lambda: None
+) -> None:
+    """Appends the histories side by side, an event here, an event there; about every so many events something else."""
+    chance = random.Random(len(histories))
+    left = {key: list(events) for key, events in histories.items()}
+    while left:
+        key = chance.choice(list(left))
+        await press.record(key, left[key].pop(0))
+        if not left[key]:
+            del left[key]
+        if every and chance.randrange(every) == 0:
+            then()
+
+
+async def equal(press: Press) -> None:
+    """Fails unless the tables, the checkpoint and the archive are what the log says."""
+    assert await press.differences() == []
+
+
+class TestRows:
+    async def test_open_workflow_has_a_row(self, press: Press, key: WorkflowKey) -> None:
+        position = await press.record(key, requested(research=True))
+        await press.project()
+        row = await press.row("workflows", key)
+        assert (row["status"], row["revision"], row["position"]) == ("open", 1, position)
+
+    async def test_completed_workflow_has_its_artefacts(self, press: Press, key: WorkflowKey) -> None:
+        await press.record(key, *everything(), completed())
+        await press.project()
+        assert (await press.row("workflows", key))["status"] == "completed"
+        assert (await press.row("blog_posts", key))["title"] == "Tea"
+        assert (await press.row("social_media_posts", key))["platform"] == "linkedin"
+        assert (await press.row("images", key))["width"] == 64
+
+    async def test_running_projector_applies_what_comes(self, press: Press, key: WorkflowKey) -> None:
+        async with press.projecting():
+            for event in (requested(), claimed("blog"), blog_written()):
+                await press.until_projected(await press.record(key, event))
+        assert (await press.row("workflows", key))["revision"] == 3
+
+    async def test_tables_are_what_the_log_says(self, own_press: Press) -> None:
+        async with own_press.projecting():
+            await record_mixed(own_press, made_up(seed=1, count=25))
+            await own_press.until_projected()
+        await equal(own_press)
+
+    async def test_event_that_nobody_announced_is_found(self, own_press: Press) -> None:
+        """Live messages may be lost; here there are none at all."""
+        config = (await own_press.api(f"STREAM.INFO.{STREAM}"))["config"]
+        async with own_press.projecting():
+            await own_press.until_projected(await own_press.record(new_key(), requested()))
+            del config["republish"]
+            assert "error" not in await own_press.api(f"STREAM.UPDATE.{STREAM}", config)
+            await own_press.until_projected(await own_press.record(new_key(), requested()))
+
+
+class TestKilled:
+    async def test_postgres_killed_at_any_moment_loses_and_doubles_nothing(self, own_press: Press) -> None:
+        def kill() -> None:
+            with suppress(KeyError, ProcessLookupError):  # it is down already
+                own_press.kill("postgres")
+
+        async with own_press.projecting():
+            await record_mixed(own_press, made_up(seed=3, count=60), every=150, then=kill)
+            await own_press.until_projected()
+        await equal(own_press)
+
+    async def test_projector_that_is_cut_short_leaves_no_half_batch(self, own_press: Press) -> None:
+        histories = list(made_up(seed=4, count=60).items())
+        for number in range(0, len(histories), 3):
+            async with own_press.projecting():  # and cut short, wherever it is by then
+                await record_mixed(own_press, dict(histories[number : number + 3]))
+        await own_press.project()
+        await equal(own_press)
+
+    async def test_nats_killed_is_waited_for(self, own_press: Press) -> None:
+        async with own_press.projecting():
+            await own_press.until_projected(await own_press.record(new_key(), *everything()))
+            own_press.kill("nats")
+            await own_press.until_recorded(new_key(), *everything())
+            await own_press.until_projected()
+        await equal(own_press)
+
+
+class TestTwo:
+    async def test_two_at_once_apply_each_event_once(self, own_press: Press) -> None:
+        async with own_press.projecting(), own_press.projecting(), own_press.projecting():
+            await record_mixed(own_press, made_up(seed=5, count=25))
+            await own_press.until_projected()
+        await equal(own_press)
+
+    async def test_two_that_start_at_once_make_the_tables_once(self, own_press: Press) -> None:
+        await own_press.record(new_key(), *everything())
+        async with own_press.projecting(), own_press.projecting():
+            await own_press.until_projected()
+        await equal(own_press)
+        assert (await own_press.checkpoint())["generation"] == 1
+
+
+class TestPoison:
+    @pytest.mark.parametrize(
+        ("event", "body", "why"),
+        [
+            ("blog-written", b"no JSON", "is not JSON"),
+            ("blog-written", b"[" * 100_000, "is not JSON"),
+            ("blog-written", b'{"type": "blog-written", "version": 99}', "is newer than"),
+            ("essay-written", b"{}", "is not known"),
+            ("blog-written", b'{"type": "blog-written", "version": 1}', "Field required"),
+            ("blog-written", b"\xff\xfe\x00", "is not JSON"),
+        ],
+        ids=["text", "deep", "newer", "unknown", "fields", "bytes"],
+    )
+    async def test_workflow_is_held_and_listed_and_others_flow(
+        self, press: Press, key: WorkflowKey, event: str, body: bytes, why: str
+    ) -> None:
+        await press.record(key, requested())
+        position = await press.publish(key, 2, body, event=event)
+        await press.publish(key, 3, body, event=event)
+        other = new_key()
+        await press.record(other, *everything(), completed())
+        await press.project()
+        assert (await press.row("workflows", other))["status"] == "completed"
+        assert (await press.row("workflows", key))["revision"] == 1
+        held = await press.row("quarantine", key)
+        assert (held["position"], held["events"]) == (position, 2)
+        assert why in held["error"]
+
+    async def test_event_that_postgres_cannot_store_holds_its_workflow_alone(self, own_press: Press) -> None:
+        bad, good = new_key(), new_key()
+        large = blog_written().model_copy(update={"edition": 2**80})
+        await own_press.record(bad, requested())
+        await own_press.record(good, requested())
+        await own_press.record(bad, large)
+        await own_press.record(good, *everything()[1:], completed())
+        await own_press.project()
+        assert (await own_press.row("workflows", good))["status"] == "completed"
+        assert "int64" in (await own_press.row("quarantine", bad))["error"]
+        assert await own_press.rows("blog_posts", bad) == []
+        await equal(own_press)
+
+    async def test_applied_and_held_are_all_events(self, own_press: Press) -> None:
+        key = new_key()
+        await own_press.record(key, *everything())
+        await own_press.publish(key, 5, b"no JSON")
+        await own_press.publish(key, 7, b"no JSON")
+        await own_press.project()
+        checkpoint = await own_press.checkpoint()
+        assert (checkpoint["applied"], checkpoint["held"], checkpoint["position"]) == (4, 2, 6)
+        await equal(own_press)
+
+
+class TestDoubt:
+    """The log is not what the tables were built from: nothing is written, and the health says why."""
+
+    async def test_another_log_is_refused(self, own_press: Press) -> None:
+        await own_press.record(new_key(), *everything())
+        await own_press.project()
+        await own_press.make_log_anew()
+        await own_press.record(new_key(), requested())
+        async with own_press.projecting() as projector:
+            await own_press.until_trouble(projector, "is not the one that the read tables were built from")
+        assert (await own_press.checkpoint())["position"] == 4
+
+    async def test_log_that_ends_before_the_checkpoint_is_refused(self, own_press: Press) -> None:
+        await own_press.record(new_key(), *everything())
+        await own_press.project()
+        await own_press.roll_log_back(2)
+        async with own_press.projecting() as projector:
+            await own_press.until_trouble(projector, "has lost its event 4")
+
+    async def test_log_with_another_event_at_the_checkpoint_is_refused(self, own_press: Press) -> None:
+        await own_press.record(new_key(), *everything())
+        await own_press.project()
+        await own_press.roll_log_back(2)
+        await own_press.record(new_key(), *everything())
+        async with own_press.projecting() as projector:
+            await own_press.until_trouble(projector, "event 4 is not the one that was archived")
+
+    async def test_hole_in_the_log_is_never_skipped(self, own_press: Press) -> None:
+        await own_press.record(new_key(), *everything())
+        await own_press.api(f"STREAM.MSG.DELETE.{STREAM}", {"seq": 3})
+        async with own_press.projecting() as projector:
+            await own_press.until_trouble(projector, "event 3 is missing")
+        assert (await own_press.checkpoint())["position"] == 0
+
+    async def test_new_database_beside_an_old_log_is_filled_from_its_beginning(self, own_press: Press) -> None:
+        await own_press.record(new_key(), *everything())
+        await own_press.project()
+        await own_press.make_database_anew()
+        await own_press.project()
+        await equal(own_press)
+
+    async def test_tables_of_another_shape_are_not_written_to(self, own_press: Press) -> None:
+        await own_press.project()
+        await (await own_press.database()).execute("UPDATE projection.checkpoints SET shape = 'other'")
+        await own_press.record(new_key(), requested())
+        async with own_press.projecting() as projector:
+            await own_press.until_trouble(projector, "another version of Pressroom")
+
+
+class TestRights:
+    @pytest.mark.parametrize("change", ["DELETE FROM", "TRUNCATE", "UPDATE", "DROP TABLE"])
+    async def test_projector_cannot_change_the_archive(self, press: Press, change: str) -> None:
+        await press.project()
+        words = f"{change} archive.events" + (" SET body = ''" if change == "UPDATE" else "")
+        with pytest.raises(InsufficientPrivilegeError):
+            await (await press.database(PROJECTOR)).execute(words)
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "SELECT * FROM read_1.workflows",
+            "SELECT * FROM archive.events",
+            "SELECT * FROM projection.checkpoints",
+            "DELETE FROM read.workflows",
+            "UPDATE read.workflows SET topic = ''",
+            "CREATE TABLE read.mine ()",
+            "CREATE TABLE public.mine ()",
+            "CREATE SCHEMA mine",
+        ],
+    )
+    async def test_gateway_can_only_read_the_views(self, press: Press, words: str) -> None:
+        await press.project()
+        with pytest.raises(InsufficientPrivilegeError):
+            await (await press.database(GATEWAY)).execute(words)
