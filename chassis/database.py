@@ -73,11 +73,18 @@ def named_failures() -> Generator[None]:
         raise DatabaseUnavailable(_words(away)) from away
 
 
-async def open_connection(url: str, *, name: str, command_timeout_s: float) -> "Connection":
-    """One connection. Raises DatabaseUnavailable."""
+async def open_connection(
+    url: str, *, name: str, command_timeout_s: float, idle_in_transaction_s: float = 0
+) -> "Connection":
+    """One connection. Raises DatabaseUnavailable, DatabaseNotSetUp.
+
+    `command_timeout_s`: of one statement. `idle_in_transaction_s`: after so long without a word in the middle of a
+    transaction Postgres ends it, with all that it locks; 0: never.
+    """
+    settings = {"application_name": name, "idle_in_transaction_session_timeout": f"{idle_in_transaction_s:g}s"}
     with named_failures():
         connection = await asyncpg.connect(
-            url, timeout=CONNECT_S, command_timeout=command_timeout_s, server_settings={"application_name": name}
+            url, timeout=CONNECT_S, command_timeout=command_timeout_s, server_settings=settings
         )
         await speak_json(connection)
         return connection

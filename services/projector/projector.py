@@ -33,6 +33,9 @@ PAUSE_S = 0.5
 COMMAND_S = 30.0
 """How long one statement may take; a rebuild that changes over holds a batch up for less."""
 
+SILENCE_S = 5.0
+"""After so long in the middle of a batch Postgres takes a projector for dead, paused or cut off: others may go on."""
+
 FIRST_GENERATION_LOCK = 7_305_001
 """Of Postgres' advisory locks: two projectors that start at once make the first tables only once."""
 
@@ -78,7 +81,7 @@ class Projector:
 
     async def _project(self) -> None:
         """Projects over one connection to Postgres, until something is in the way."""
-        connection = await open_connection(self._postgres_url, name="projector", command_timeout_s=COMMAND_S)
+        connection = await connect(self._postgres_url)
         try:
             with named_failures():
                 while True:
@@ -136,6 +139,13 @@ class Projector:
         self.trouble = str(wrong)
         if self._seldom.allows(str(wrong), time.monotonic()):
             log.error("projection held up", why=str(wrong))
+
+
+async def connect(postgres_url: str) -> "Connection":
+    """A projector's connection to the tables. Raises DatabaseUnavailable, DatabaseNotSetUp."""
+    return await open_connection(
+        postgres_url, name="projector", command_timeout_s=COMMAND_S, idle_in_transaction_s=SILENCE_S
+    )
 
 
 def refuse_holes(position: int, entries: Sequence[Entry]) -> None:

@@ -28,7 +28,7 @@ from contracts.services import PROJECTOR
 from services.projector import archive, generation
 from services.projector.generation import Checkpoint
 from services.projector.progress import Told, shown
-from services.projector.projector import LogInDoubt, OtherLog, refuse_holes
+from services.projector.projector import SILENCE_S, LogInDoubt, OtherLog, refuse_holes
 from services.projector.writing import apply
 
 if TYPE_CHECKING:
@@ -150,7 +150,9 @@ async def _rebuild(settings: Settings, *, adopts: bool) -> Checkpoint:
     )
     try:
         url = settings.postgres_url.get_secret_value()
-        connection = await open_connection(url, name="rebuild", command_timeout_s=COMMAND_S)
+        connection = await open_connection(
+            url, name="rebuild", command_timeout_s=COMMAND_S, idle_in_transaction_s=SILENCE_S
+        )
         try:
             with shown("Rebuilding the read tables") as told:
                 return await Rebuild(JetStreamLog(nats), connection, told, adopts).run()

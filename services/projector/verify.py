@@ -13,7 +13,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -26,6 +26,7 @@ from chassis.connection import Connection, NoAnswer
 from chassis.database import AWAY, DatabaseUnavailable, DataRefused, named_failures, open_connection
 from chassis.event_store import NotAllowed, StoreUnavailable
 from chassis.jetstream_log import Entry, JetStreamLog
+from chassis.jetstream_store import LAG_PAUSES_S
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
 from contracts.envelope import Recorded, UnreadableEvent, decode
@@ -193,17 +194,24 @@ class _Examination:
             self._known.update(whose(entry.subject) for entry in entries.values())
             self._told("events", upto, position)
         self._report.workflows = len(self._known)
-        self._miss_nothing_behind(await self._tables.archived_behind(self._books.epoch, position))
+        for first, last in _runs(await self._tables.archived_beyond(self._books.epoch, position)):
+            self._report.differ("archive", f"holds {_from_to(first, last)}, which the tables do not contain")
 
     async def _spans(self) -> AsyncGenerator[tuple[int, int, dict[int, Entry]]]:
         """The log up to the checkpoint: from behind a position up to another one, and the entries there."""
-        after, position = 0, self._books.position
+        after, position, is_over = 0, self._books.position, False
         while after < position:
-            found = await self._log.read(after, EVENTS_A_READ) if after < self._end else []
+            found = [] if is_over else await self._read(after)
+            is_over = not found
             # A read may bring less than there is, and what it brings may lie behind a hole.
             upto = min(position, after + EVENTS_A_READ, found[-1].position if found else position)
             yield after, upto, {entry.position: entry for entry in found if entry.position <= upto}
             after = upto
+
+    async def _read(self, after: int) -> list[Entry]:
+        return await _patiently(
+            lambda: self._log.read(after, EVENTS_A_READ), lambda found: bool(found) or after >= self._end
+        )
 
     def _compare_span(self, positions: range, entries: Mapping[int, Entry], archived: Mapping[int, Row]) -> None:
         self._miss("log", [one for one in positions if one <= self._end and one not in entries])
@@ -217,10 +225,6 @@ class _Examination:
     def _miss(self, where: str, positions: Sequence[int]) -> None:
         for first, last in _runs(positions):
             self._report.differ(where, f"holds nothing at {_from_to(first, last)}")
-
-    def _miss_nothing_behind(self, positions: Sequence[int]) -> None:
-        for first, last in _runs(positions):
-            self._report.differ("archive", f"holds {_from_to(first, last)}, outside of what the tables contain")
 
     # ------------------------------------------------------------ the workflows and their rows
 
@@ -254,11 +258,16 @@ class _Examination:
         """Every entry of these workflows up to the checkpoint, in order of position."""
         found: dict[WorkflowKey, list[Entry]] = {}
         for some in _batches(keys, HISTORIES_SIDE_BY_SIDE):
-            histories = await asyncio.gather(*(self._log.history(key) for key in some))
-            for key, entries in zip(some, histories, strict=True):
-                upto = [entry for entry in entries if entry.position <= self._books.position]
-                found[key] = sorted(upto, key=lambda entry: entry.position)
+            histories = await asyncio.gather(*(self._history(key) for key in some))
+            found |= zip(some, histories, strict=True)
         return found
+
+    async def _history(self, key: WorkflowKey) -> list[Entry]:
+        async def read() -> list[Entry]:
+            return [entry for entry in await self._log.history(key) if entry.position <= self._books.position]
+
+        found = await _patiently(read, lambda found: len(found) >= self._known[key])
+        return sorted(found, key=lambda entry: entry.position)
 
     def _compare_workflow(self, key: WorkflowKey, entries: Sequence[Entry], found: Mapping[str, list[Row]]) -> None:
         name = _name(key)
@@ -271,10 +280,10 @@ class _Examination:
         hold = self._books.quarantine.get(key)
         for what in _quarantine_differences(entries, unfit, hold):
             self._report.differ(f"quarantine {name}", what)
-        held_from = min(one.position for one in (unfit, hold) if one) if unfit or hold else None
-        expected = rows_of([one for one in history if held_from is None or one.position < held_from])
+        held_from = min((one.position for one in (unfit, hold) if one), default=self._books.position + 1)
+        expected = rows_of([one for one in history if one.position < held_from])
         for table in KEYS:
-            for where, what in _row_differences(table, expected[table], found[table]):
+            for where, what in row_differences(table, expected[table], found[table]):
                 self._report.differ(f"{table} {name}{where}", what)
 
     async def _look_for_strangers(self) -> None:
@@ -295,6 +304,18 @@ class _Examination:
             self._report.differ("checkpoint", what)
         if books.held != listed:
             self._report.differ("checkpoint", f"counts {books.held} held events, the quarantine lists {listed}")
+
+
+async def _patiently(
+    read: Callable[[], Awaitable[list[Entry]]], is_whole: Callable[[list[Entry]], bool]
+) -> list[Entry]:
+    """What is read; a few times where something is missing: a replica may lag, and what it lacks is not lost."""
+    for pause in LAG_PAUSES_S:
+        found = await read()
+        if is_whole(found):
+            return found
+        await asyncio.sleep(pause)
+    return await read()
 
 
 # ---------------------------------------------------------------- what the database holds
@@ -353,7 +374,7 @@ class Tables:
         )
         return {row["position"]: row for row in found}
 
-    async def archived_behind(self, epoch: str, position: int) -> list[int]:
+    async def archived_beyond(self, epoch: str, position: int) -> list[int]:
         """Positions of archived messages that no log up to this position can have."""
         found = await self._fetch(
             "SELECT position FROM archive.events WHERE epoch = $1 AND (position > $2 OR position < 1)"
@@ -448,7 +469,7 @@ def _unlike_archived(entry: Entry, archived: Row) -> list[str]:
     return [column for column, value in expected.items() if archived[column] != value]
 
 
-def _row_differences(table: str, expected: Sequence[Row], found: Sequence[Row]) -> Iterator[tuple[str, str]]:
+def row_differences(table: str, expected: Sequence[Row], found: Sequence[Row]) -> Iterator[tuple[str, str]]:
     """Which row, and what is wrong with it."""
     wanted, there = ({_row_name(table, row): row for row in rows} for rows in (expected, found))
     yield from ((name, "the row is missing") for name in wanted if name not in there)
@@ -583,7 +604,7 @@ async def _main(settings: Settings) -> int:
     except PostgresError as wrong:
         print(f"It could not be checked. Postgres refuses: {wrong}", file=sys.stderr)  # noqa: T201
         return 2
-    print("\n".join(_words(report)))  # noqa: T201
+    print("\n".join(words(report)))  # noqa: T201
     return 1 if report.differences else 0
 
 
@@ -611,7 +632,7 @@ async def _connect(settings: Settings) -> Connection:
         raise CannotBeChecked(f"NATS does not answer at {settings.nats_url}.") from late
 
 
-def _words(report: Report) -> Iterator[str]:
+def words(report: Report) -> Iterator[str]:
     """The report, line by line."""
     books = report.books
     yield f"Compared the read tables, generation {books.generation}, with the log up to position {books.position:,}:"

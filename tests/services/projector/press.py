@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import signal
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.made_up import Author
 from chassis.connection import Connection
 from chassis.database import open_connection
 from chassis.event_store import Conflict, OutcomeUnknown, StoreUnavailable
@@ -107,6 +109,25 @@ class Press:
             )
             self._stack.callback(known.terminate)
         return known
+
+    @asynccontextmanager
+    async def own_database(self, role: str) -> AsyncGenerator["Database"]:
+        """A connection to Postgres that nobody else uses."""
+        connection = await open_connection(self.running.postgres_url(role), name="test", command_timeout_s=20)
+        try:
+            yield connection
+        finally:
+            connection.terminate()
+
+    def environment(self, user: str) -> dict[str, str]:
+        """What a process of this service is told."""
+        return {
+            "PATH": os.environ["PATH"],
+            "PRESSROOM_NATS_URL": self.running.nats_url,
+            "PRESSROOM_NATS_USER": user,
+            "PRESSROOM_NATS_PASSWORD": self.running.passwords[user],
+            "PRESSROOM_POSTGRES_URL": self.running.postgres_url(user),
+        }
 
     async def rows(self, table: str, key: WorkflowKey) -> list[dict[str, Any]]:
         """A workflow's rows, as the gateway sees them."""
@@ -231,3 +252,24 @@ async def _set_up_log(running: Running) -> None:
 def new_key() -> WorkflowKey:
     """A workflow that no other test knows of."""
     return WorkflowKey(OWNER, uuid.uuid4().hex)
+
+
+def made_up(seed: int, count: int) -> dict[WorkflowKey, list[Event]]:
+    """Histories of every kind."""
+    author = Author(seed)
+    return {new_key(): author.history() for _ in range(count)}
+
+
+async def record_mixed(
+    press: Press, histories: dict[WorkflowKey, list[Event]], *, every: int = 0, then: Callable[[], None] = lambda: None
+) -> None:
+    """Appends the histories side by side, an event here, an event there; about every so many events something else."""
+    chance = random.Random(len(histories))
+    left = {key: list(events) for key, events in histories.items()}
+    while left:
+        key = chance.choice(list(left))
+        await press.record(key, left[key].pop(0))
+        if not left[key]:
+            del left[key]
+        if every and chance.randrange(every) == 0:
+            then()

@@ -1,40 +1,17 @@
 """The projector on a real log and a real Postgres: every event is applied once, whatever dies and whoever else runs."""
 
-import random
-from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 from asyncpg import InsufficientPrivilegeError
 
-from benchmarks.made_up import Author
 from chassis.jetstream_store import STREAM
-from contracts.events import Event
 from contracts.services import GATEWAY, PROJECTOR
 from contracts.subjects import WorkflowKey
+from services.projector.generation import locked_live
+from services.projector.projector import connect
 from tests.contracts.given import blog_written, claimed, completed, everything, requested
-from tests.services.projector.press import Press, new_key
-
-
-def made_up(seed: int, count: int) -> dict[WorkflowKey, list[Event]]:
-    """Histories of every kind."""
-    author = Author(seed)
-    return {new_key(): author.history() for _ in range(count)}
-
-
-async def record_mixed(
-    press: Press, histories: dict[WorkflowKey, list[Event]], *, every: int = 0, then: Callable[[], None] = lambda: None
-) -> None:
-    """Appends the histories side by side, an event here, an event there; about every so many events something else."""
-    chance = random.Random(len(histories))
-    left = {key: list(events) for key, events in histories.items()}
-    while left:
-        key = chance.choice(list(left))
-        await press.record(key, left[key].pop(0))
-        if not left[key]:
-            del left[key]
-        if every and chance.randrange(every) == 0:
-            then()
+from tests.services.projector.press import Press, made_up, new_key, record_mixed
 
 
 async def equal(press: Press) -> None:
@@ -120,6 +97,21 @@ class TestTwo:
             await own_press.until_projected()
         await equal(own_press)
         assert (await own_press.checkpoint())["generation"] == 1
+
+    async def test_one_that_falls_silent_in_mid_batch_holds_the_others_up_for_seconds_only(
+        self, own_press: Press
+    ) -> None:
+        await own_press.project(await own_press.record(new_key(), *everything()))
+        silent = await connect(own_press.running.postgres_url(PROJECTOR))
+        try:
+            await silent.execute("BEGIN")
+            await locked_live(silent)
+            await silent.execute("SELECT * FROM projection.checkpoints FOR UPDATE")
+            await own_press.record(new_key(), *everything())
+            await own_press.project()
+        finally:
+            silent.terminate()
+        await equal(own_press)
 
 
 class TestPoison:
