@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from contracts.events import EVENT_TYPES
+from contracts.events import EVENT_TYPES, UNSTORABLE
 from contracts.services import GATEWAY, ILLUSTRATOR, RESEARCH, WRITER
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -74,8 +74,13 @@ def parse(subject: str) -> EventSubject:
 
 def whose(subject: str) -> WorkflowKey:
     """The workflow that a stored event belongs to, whatever else is wrong with it: the stream takes no other shape."""
-    _, owner, workflow_id, *_ = subject.split(".")
+    _, owner, workflow_id, *_ = storable(subject).split(".")
     return WorkflowKey(owner, workflow_id)
+
+
+def storable(subject: str) -> str:
+    """The subject as a database can hold it: NATS lets a zero byte into subjects that are no event's."""
+    return UNSTORABLE.sub("\ufffd", subject)
 
 
 def history(key: WorkflowKey) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chassis.jetstream_log import Entry
+from contracts.subjects import storable
 
 if TYPE_CHECKING:
     from chassis.database import Connection
@@ -21,7 +22,10 @@ def digest(entry: Entry) -> bytes:
 
 async def keep(connection: "Connection", epoch: str, entries: Sequence[Entry]) -> None:
     """Adds these messages, in the transaction that is open."""
-    records = [(epoch, entry.position, entry.subject, _headers(entry), entry.body, digest(entry)) for entry in entries]
+    records = [
+        (epoch, entry.position, storable(entry.subject), _headers(entry), entry.body, digest(entry))
+        for entry in entries
+    ]
     await connection.copy_records_to_table("events", schema_name="archive", columns=COLUMNS, records=records)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from chassis.jetstream_log import Entry
 from contracts.envelope import Recorded, UnreadableEvent, decode
-from contracts.events import Event, WorkflowRequested
-from contracts.subjects import WorkflowKey, whose
+from contracts.events import UNSTORABLE, Event, WorkflowRequested
+from contracts.subjects import WorkflowKey, storable, whose
 from services.projector.table import Table
 
 ERROR_LENGTH_MAX = 1_000
@@ -71,7 +71,7 @@ def fold(
                 continue
             except Exception as wrong:
                 # Whatever is wrong with one event (or with a handler) must not stop the other workflows.
-                batch.held[key] = Held(entry.position, entry.subject, _words(wrong))
+                batch.held[key] = Held(entry.position, storable(entry.subject), _words(wrong))
         batch.held[key].events += 1
     return batch
 
@@ -105,4 +105,4 @@ def _refuse_disorder(recorded: Recorded[Event], row: Any) -> None:
 
 def _words(wrong: Exception) -> str:
     told = str(wrong) if isinstance(wrong, (UnreadableEvent, OutOfOrder, ValueError)) else repr(wrong)
-    return told.replace("\0", "\ufffd")[:ERROR_LENGTH_MAX]
+    return UNSTORABLE.sub("\ufffd", told)[:ERROR_LENGTH_MAX]

@@ -101,7 +101,10 @@ async def analyse(connection: "Connection", generation: int) -> None:
 
 
 async def go_live(connection: "Connection", generation: int) -> None:
-    """Has readers see this generation from the end of the open transaction on."""
+    """Has readers see this generation from the end of the open transaction on.
+
+    The views are changed in one order, in which readers name them as well: so the two never wait for each other.
+    """
     await connection.execute(
         "INSERT INTO projection.live (generation) VALUES ($1) ON CONFLICT (is_only) DO UPDATE SET generation = $1",
         generation,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from asyncpg.exceptions import LockNotAvailableError
+from asyncpg.exceptions import DeadlockDetectedError, LockNotAvailableError
 
 from chassis.connection import Connection as Nats
 from chassis.connection import NoAnswer
@@ -127,7 +127,7 @@ class Rebuild:
     async def _changed_over(self, before: Checkpoint, new: Checkpoint) -> Checkpoint:
         """Has readers see the new tables, at the very position of the old ones."""
         for _ in range(CHANGE_OVERS_MAX):
-            with suppress(LockNotAvailableError):
+            with suppress(LockNotAvailableError, DeadlockDetectedError):
                 async with self.connection.transaction():
                     await self.connection.execute(f"SET LOCAL lock_timeout = '{READERS_MAX_S}s'")
                     return await self._change_over(before, new)

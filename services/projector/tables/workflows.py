@@ -196,9 +196,10 @@ def _with_outcome(
     }
 
     def end(tried: list[Attempt]) -> list[Attempt]:
-        is_known = any(_is(one, event.run, event.attempt) for one in tried)
-        tried = tried if is_known else [*tried, _new_attempt(event.run, event.attempt)]
-        return [one | told if _is(one, event.run, event.attempt) else one for one in tried]
+        if not any(_is(one, event.run, event.attempt) for one in tried):
+            tried = [*tried, _new_attempt(event.run, event.attempt)]
+        last = max(place for place, one in enumerate(tried) if _is(one, event.run, event.attempt))
+        return [*tried[:last], tried[last] | told, *tried[last + 1 :]]
 
     return replace(_with_work(row, work, status, end), usage=_added(row.usage, usage, told["cost_known"]))
 

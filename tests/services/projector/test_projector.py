@@ -6,8 +6,8 @@ import pytest
 from asyncpg import InsufficientPrivilegeError
 
 from chassis.jetstream_store import STREAM
-from contracts.services import GATEWAY, PROJECTOR
-from contracts.subjects import WorkflowKey
+from contracts.services import GATEWAY, PROJECTOR, WRITER
+from contracts.subjects import EventSubject, WorkflowKey
 from services.projector.generation import locked_live
 from services.projector.projector import connect
 from tests.contracts.given import blog_written, claimed, completed, everything, requested
@@ -153,6 +153,17 @@ class TestPoison:
         assert (await own_press.row("workflows", good))["status"] == "completed"
         assert "int64" in (await own_press.row("quarantine", bad))["error"]
         assert await own_press.rows("blog_posts", bad) == []
+        await equal(own_press)
+
+    @pytest.mark.parametrize("name", ["t\0a", "t$a", "ü"], ids=["zero byte", "sign", "letter"])
+    async def test_subject_that_is_no_events_is_held_under_its_own_name(self, own_press: Press, name: str) -> None:
+        writer = await own_press.connection(WRITER)
+        subject = str(EventSubject(WorkflowKey("local", "NAME"), WRITER, "blog-written", 1)).replace("NAME", name)
+        await writer.ask(subject, b"{}", timeout_s=10)
+        await own_press.record(new_key(), *everything(), completed())
+        await own_press.project()
+        held = await own_press.row("quarantine", WorkflowKey("local", name.replace("\0", "\ufffd")))
+        assert "is not" in held["error"]
         await equal(own_press)
 
     async def test_applied_and_held_are_all_events(self, own_press: Press) -> None:

@@ -353,6 +353,10 @@ class TestWhenFailed:
         assert last["error"] == {"code": REFUSED.code, "message": REFUSED.message, "retryable": False}
         assert last["cost_known"] is True
 
+    def test_its_cost_may_be_unknown(self) -> None:
+        (last,) = blog_attempts(claimed("blog"), give_up(cost_known=False, usage=USAGE))
+        assert (last["cost_known"], last["usage"]) == (False, DUMPED)
+
     def test_the_work_failed(self) -> None:
         assert blog_status(claimed("blog"), gave_up("blog")) == "failed"
 
