@@ -27,6 +27,7 @@ from local.supervisor import Program
 ADMIN = "postgres"
 DATABASE = "pressroom"
 ROLES = (PROJECTOR, GATEWAY)
+OWNER = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = $1"
 
 # For root whose checkout or data lies in a private folder: the place that another user can always reach.
 OPEN_PLACE = Path("/var/lib/pressroom")
@@ -36,7 +37,7 @@ ENVIRONMENT: Mapping[str, str] = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": 
 SETTINGS = {
     "listen_addresses": LOCALHOST,
     "unix_socket_directories": "",  # a deep checkout would exceed the length of a socket's path
-    "max_connections": 50,  # two pools of ten, a rebuild, and a person who looks
+    "max_connections": 50,  # two pools of ten, one for each of 16 projectors, a rebuild, and a person who looks
     "shared_buffers": "64MB",
     "max_wal_size": "256MB",
     "min_wal_size": "32MB",
@@ -91,8 +92,11 @@ class Postgres(Program):
             if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
                 password = self._data.password(f"postgres.{role}")
                 await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
-        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
-            await connection.execute(f"CREATE DATABASE {DATABASE} OWNER {PROJECTOR}")
+        owner = await connection.fetchval(OWNER, DATABASE)
+        if owner is None:
+            await connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ADMIN}")
+        elif owner != ADMIN:  # earlier versions made it the projector's, who could have dropped it
+            await connection.execute(f"ALTER DATABASE {DATABASE} OWNER TO {ADMIN}")
 
 
 @dataclass(frozen=True)

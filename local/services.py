@@ -3,23 +3,53 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from dotenv import dotenv_values
 
-from contracts.services import GATEWAY, STAGES
+from chassis.topology import SET_UP
+from contracts.services import GATEWAY, ILLUSTRATOR, PROJECTOR, RESEARCH, STAGES, WRITER
 from local.nats import Nats
-from local.postgres import ROLES, Postgres
+from local.postgres import ADMIN, Postgres
 from local.s3 import S3
 from local.spawn import Launch
 from local.state import LOCALHOST, DataDirectory, free_port
 from local.supervisor import Program
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVICES = (GATEWAY, *STAGES)
+SCALABLE = (*STAGES, PROJECTOR)
+"""Of these the supervisor keeps as many processes as are wished for; the gateway's address is taken by one."""
+SERVICES = (GATEWAY, *SCALABLE)
 STANDIN = "stand-in"
+
+HELD_UP_S = 10.0
+"""So long a start waits for a projector that lives but is held up; one that is not is ready within 2 s."""
+
+
+class Way(StrEnum):
+    """Where a process may have to go, by the beginning of the settings that lead there and open the door."""
+
+    LOG = "PRESSROOM_NATS_"
+    TABLES = "PRESSROOM_POSTGRES_"
+    PICTURES = "PRESSROOM_S3_"
+    MODEL = "OPENAI_"
+    SEARCH = "TAVILY_"
+
+
+WAYS: Mapping[str, tuple[Way, ...]] = {
+    SET_UP: (Way.LOG,),
+    ADMIN: (Way.TABLES,),
+    GATEWAY: (Way.LOG, Way.TABLES, Way.PICTURES),
+    RESEARCH: (Way.LOG, Way.MODEL, Way.SEARCH),
+    WRITER: (Way.LOG, Way.MODEL),
+    ILLUSTRATOR: (Way.LOG, Way.MODEL, Way.PICTURES),
+    PROJECTOR: (Way.LOG, Way.TABLES),
+}
+"""Who goes where. Nobody is told a password or a key of another door, not even one that the user has set."""
 
 
 def environment_of_user() -> dict[str, str]:
@@ -50,7 +80,8 @@ class Machine:
         """A module of ours; -P keeps what lies in the current folder from being taken for it."""
         path = self.user.get("PYTHONPATH") or str(ROOT)
         always = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **self._unproxied()}
-        return Launch([sys.executable, "-P", "-m", *arguments], {**self.user, **always, **told}, folder=ROOT)
+        open_to_all = {name: value for name, value in self.user.items() if not name.startswith(tuple(Way))}
+        return Launch([sys.executable, "-P", "-m", *arguments], {**open_to_all, **always, **told}, folder=ROOT)
 
     def service(self, name: str, port: int) -> Launch:
         """The port is where it answers: the gateway with everything, the others with their health."""
@@ -61,29 +92,33 @@ class Machine:
         return self.python(f"services.{name}", told=self.access(name) | where)
 
     def access(self, name: str) -> dict[str, str]:
-        """Where the servers are, and how the one with this name gets in."""
-        nats, s3 = Nats(self.data), S3(self.data).access
-        told = {
-            "PRESSROOM_NATS_URL": nats.url,
-            "PRESSROOM_NATS_USER": name,
-            "PRESSROOM_NATS_PASSWORD": nats.passwords[name],
-            "PRESSROOM_S3_ENDPOINT": s3.endpoint,
-            "PRESSROOM_S3_ACCESS_KEY": s3.access_key,
-            "PRESSROOM_S3_SECRET_KEY": s3.secret_key,
-            "PRESSROOM_S3_BUCKET": s3.bucket,
-        }
-        if name in ROLES:
-            told["PRESSROOM_POSTGRES_URL"] = Postgres(self.data).url(name)
-        if self.has_standin:
-            told["OPENAI_BASE_URL"] = f"http://{LOCALHOST}:{self.data.port(STANDIN)}/v1"
-            told["OPENAI_API_KEY"] = "sample"
-        return told
+        """What the one with this name has to go to, where that is, and how it gets in."""
+        return {setting: value for way in WAYS[name] for setting, value in self._access(name, way).items()}
+
+    def _access(self, name: str, way: Way) -> Mapping[str, str]:
+        match way:
+            case Way.LOG:
+                nats = Nats(self.data)
+                return variables(way, url=nats.url, user=name, password=nats.passwords[name])
+            case Way.TABLES:
+                return variables(way, url=Postgres(self.data).url(name))
+            case Way.PICTURES:
+                return variables(way, **asdict(S3(self.data).access))
+            case Way.MODEL if self.has_standin:
+                return variables(way, base_url=f"http://{LOCALHOST}:{self.data.port(STANDIN)}/v1", api_key="sample")
+            case Way.MODEL | Way.SEARCH:
+                return {name: value for name, value in self.user.items() if name.startswith(way)}
 
     def _unproxied(self) -> dict[str, str]:
         """The servers and the stand-in are here, whatever proxy leads to the world."""
         known = self.user.get("no_proxy") or self.user.get("NO_PROXY")
         hosts = ",".join(filter(None, (known, LOCALHOST, "localhost")))
         return {"no_proxy": hosts, "NO_PROXY": hosts}
+
+
+def variables(way: Way, **values: str) -> dict[str, str]:
+    """These values as the variables of an environment."""
+    return {f"{way}{name.upper()}": value for name, value in values.items()}
 
 
 class Service(Program):
@@ -96,14 +131,21 @@ class Service(Program):
         self._machine = machine
         self._service = service
         self._host, self._port = machine.host, machine.port
+        self._launched_at = 0.0
 
     def launch(self, *, settled: bool) -> Launch:
         if self._service != GATEWAY:
             self._host, self._port = LOCALHOST, free_port()  # anew each time: only we ask there
+        self._launched_at = time.monotonic()
         return self._machine.service(self._service, self._port)
 
     async def answers(self) -> bool:
-        return await answers_ok(reachable(self._host), self._port, "/health/ready")
+        """A projector that is held up is waited for a while only: all else goes on, and a rebuild needs the rest."""
+        host = reachable(self._host)
+        is_ready = await answers_ok(host, self._port, "/health/ready")
+        is_late = self._service == PROJECTOR and time.monotonic() > self._launched_at + HELD_UP_S
+        self.said_of_it = "answers" if is_ready else "lives but is held up"
+        return is_ready or (is_late and await answers_ok(host, self._port, "/health/live"))
 
 
 class StandIn(Program):

@@ -35,6 +35,7 @@ class Program(ABC):
     orphan_signal = signal.SIGKILL  # what it gets when the supervisor itself is killed
     grace_s = 5.0
     noteworthy: re.Pattern[str] | None = None  # the lines that are also shown; None: each
+    said_of_it = "answers"  # when it does
 
     @abstractmethod
     def launch(self, *, settled: bool) -> Launch:
@@ -71,6 +72,11 @@ class Supervisor:
         batch = [Child(program, self._logs, self._console, self._note_processes) for program in programs]
         self._batches.append(batch)
         await side_by_side(*(child.start() for child in batch))
+
+    async def answered(self, name: str) -> None:
+        """Waits until this child answers, whose start is under way; for ever, where that start fails."""
+        (child,) = (child for child in self._children() if child.name == name)
+        await child.until_answered()
 
     async def run_once(self, name: str, launch: Launch) -> None:
         """Runs a step that must succeed before the start goes on; raises CannotStart where it doesn't."""
@@ -121,7 +127,7 @@ class Child:
     async def start(self) -> None:
         self._console.say(f"starting {self.name} …")
         self._keeper = asyncio.create_task(self._keep_running())
-        answered = asyncio.create_task(self._answered.wait())
+        answered = asyncio.create_task(self.until_answered())
         try:
             await asyncio.wait({self._keeper, answered}, timeout=READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -130,6 +136,10 @@ class Child:
             await self._keeper
         elif not self._answered.is_set():
             raise CannotStart(f"{self.name} did not answer within {READY_WITHIN_S:g} s.{quoted(self._last_lines)}")
+
+    async def until_answered(self) -> None:
+        """Returns when it has answered for the first time."""
+        await self._answered.wait()
 
     async def stop(self) -> None:
         """Asks it to end, and makes it when its grace is over."""
@@ -193,7 +203,7 @@ class Child:
             if self._stop_asked.is_set():
                 return
         again = " again" if self._answered.is_set() else ""
-        self._console.say(f"{self.name} answers{again} ({time.monotonic() - began:.1f} s)")
+        self._console.say(f"{self.name} {self._program.said_of_it}{again} ({time.monotonic() - began:.1f} s)")
         self._answered.set()
 
     async def _answers(self) -> bool:

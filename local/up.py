@@ -1,7 +1,6 @@
 """The start of the whole system on this machine: in which order, what is said, and until when."""
 
 import asyncio
-import os
 import signal
 import sys
 import time
@@ -12,20 +11,20 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chassis.topology import SET_UP
-from contracts.services import GATEWAY
 from local.console import Console
 from local.nats import Nats
-from local.postgres import Postgres
+from local.postgres import ADMIN, Postgres
 from local.s3 import S3
 from local.services import SERVICES, Machine, Service, StandIn, environment_of_user, needs_standin
-from local.state import LOCALHOST, CannotStart, DataDirectory, Hold, bind_once, free_port
-from local.supervisor import Supervisor, side_by_side
+from local.state import CannotStart, DataDirectory, Hold, bind_once, free_port
+from local.supervisor import Program, Supervisor, side_by_side
 
 MODEL_OF_OPENAI = "https://api.openai.com"
+TABLES_SET_UP = "tables-set-up"
 
 
 def up(path: Path, *, host: str, port: int, scale: Mapping[str, int]) -> None:
-    """Runs the system until SIGINT or SIGTERM. Scale: how many processes of a stage, where not one.
+    """Runs the system until SIGINT or SIGTERM. Scale: how many processes of a service, where not one.
 
     Raises CannotStart, leaving no process behind, where it cannot run.
     """
@@ -48,7 +47,7 @@ async def run(machine: Machine, scale: Mapping[str, int], hold: Hold) -> None:
             await unless(stop, start(machine, scale, supervisor))
             if not stop.is_set():
                 hold.note(is_ready=True, has_standin=machine.has_standin)
-                console.say(f"everything answers after {time.monotonic() - began:.1f} s; Ctrl-C stops it")
+                console.say(f"everything runs after {time.monotonic() - began:.1f} s; Ctrl-C stops it")
                 announce(machine)
             await stop.wait()
             began = time.monotonic()
@@ -59,20 +58,24 @@ async def run(machine: Machine, scale: Mapping[str, int], hold: Hold) -> None:
 
 
 async def start(machine: Machine, scale: Mapping[str, int], supervisor: Supervisor) -> None:
-    data = machine.data
+    """First the servers, each with its set-up as soon as it answers, then the services."""
+    nats, postgres, s3 = Nats(machine.data, machine.user), Postgres(machine.data), S3(machine.data)
     await side_by_side(
-        start_log(machine, supervisor),
-        supervisor.start(Postgres(data), S3(data), *([StandIn(machine)] if machine.has_standin else [])),
+        supervisor.start(nats, postgres, s3, *([StandIn(machine)] if machine.has_standin else [])),
+        set_up(nats, machine, supervisor, SET_UP, "chassis.setup", user=SET_UP),
+        set_up(postgres, machine, supervisor, TABLES_SET_UP, "services.projector.setup", user=ADMIN),
     )
     await supervisor.start(
         *(Service(machine, name, number + 1) for name in SERVICES for number in range(scale.get(name, 1)))
     )
 
 
-async def start_log(machine: Machine, supervisor: Supervisor) -> None:
-    """The stream, the consumers and the rights are reconciled while the other servers still start."""
-    await supervisor.start(Nats(machine.data, machine.user))
-    await supervisor.run_once(SET_UP, machine.python("chassis.setup", told=machine.access(SET_UP)))
+async def set_up(
+    server: Program, machine: Machine, supervisor: Supervisor, step: str, module: str, *, user: str
+) -> None:
+    """Brings a server to what is declared, while other servers may still start."""
+    await supervisor.answered(server.name)
+    await supervisor.run_once(step, machine.python(module, told=machine.access(user)))
 
 
 def announce(machine: Machine) -> None:
@@ -121,20 +124,3 @@ def check_port(host: str, port: int) -> None:
         raise CannotStart(
             f"Port {port} of {host} cannot be used: {error.strerror}. Choose another with --port."
         ) from error
-
-
-def one_more(service: str, path: Path, port: int) -> None:
-    """Becomes one more process of a service, beside those that the supervisor keeps."""
-    data = DataDirectory(path)
-    holder = data.holder()
-    if holder is None:
-        raise CannotStart(f"Nothing runs on the data directory {data.path}; `./run up --data {path}` starts it.")
-    if not holder.is_ready:
-        raise CannotStart(f"Pressroom at {holder.address} is still starting; try again when it is ready.")
-    port = port or free_port()
-    machine = Machine(data, holder.has_standin, environment_of_user(), LOCALHOST, port)
-    launch = machine.service(service, port)
-    where = machine.address if service == GATEWAY else f"{machine.address}/health/ready"
-    sys.stderr.write(f"One more {service} answers at {where}; Ctrl-C stops it.\n")
-    os.chdir(launch.folder)
-    os.execve(sys.executable, [str(part) for part in launch.command], dict(launch.environment))  # noqa: S606

@@ -95,14 +95,14 @@ class Projector:
             while True:
                 self._news.clear()
                 entries = await self._log.read(checkpoint.position)
-                self.trouble = None
+                self._goes_on(checkpoint)
                 if not entries:
                     await self._wait_for_news()
                     continue
                 refuse_holes(checkpoint.position, entries)
                 checkpoint = await apply(connection, checkpoint, entries, while_live=True, archived=True)
         except Overtaken as overtaken:
-            log.info("overtaken", why=str(overtaken))
+            log.debug("overtaken", why=str(overtaken))
 
     async def _checked_checkpoint(self, connection: "Connection") -> Checkpoint:
         """The live checkpoint, made where there is none. Raises WrongShape, LogInDoubt."""
@@ -134,6 +134,11 @@ class Projector:
             await asyncio.wait_for(self._news.wait(), QUIET_S)
         except TimeoutError:
             return
+
+    def _goes_on(self, checkpoint: Checkpoint) -> None:
+        if self.trouble is not None:
+            log.info("projecting", schema=checkpoint.schema, behind=checkpoint.position)
+        self.trouble = None
 
     def _held_up(self, wrong: Exception) -> None:
         self.trouble = str(wrong)

@@ -17,6 +17,7 @@ import asyncpg
 import psutil
 import pytest
 import urllib3
+from asyncpg import Record
 from minio import Minio
 from minio.error import S3Error
 
@@ -34,7 +35,7 @@ from local.s3 import S3, S3Access
 from local.servers import Running, servers, temporary_folder
 from local.state import CannotStart, DataDirectory, is_free
 from local.supervisor import Supervisor
-from tests.local.heard import Words, ordinary_python, python, survivors
+from tests.local.heard import Process, Words, ordinary_python, python, survivors
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENT = str(EventSubject(WorkflowKey("local", "w1"), GATEWAY, "workflow-requested", 1))
@@ -137,6 +138,48 @@ class TestAccess:
     def test_a_new_data_directory_is_closed_to_others(self, folder: Path) -> None:
         with DataDirectory(folder / "new").held("a test"):
             assert (folder / "new").stat().st_mode & 0o777 == (0o711 if IS_ROOT else 0o700)
+
+
+class TestTheDatabase:
+    """It belongs to the admin, so that no service can drop it; the set-up step says who may do what in it."""
+
+    async def test_a_new_one_belongs_to_the_admin(self, running: Running) -> None:
+        assert await owner(running) == "postgres"
+
+    async def test_one_of_an_earlier_version_is_taken_back_from_the_projector(self, folder: Path) -> None:
+        async with servers(folder, postgres=True) as running, database(running) as admin:
+            await admin.execute("ALTER DATABASE pressroom OWNER TO projector; CREATE TABLE kept (value text)")
+        async with servers(folder, postgres=True) as running:
+            assert await owner(running) == "postgres"
+            async with database(running) as admin:
+                assert await admin.fetch("SELECT * FROM kept") == [], "what is in it stays"
+
+    @pytest.mark.parametrize("role", ["projector", "gateway"])
+    async def test_no_service_can_drop_it(self, running: Running, role: str) -> None:
+        url = running.postgres_url(role).replace("/pressroom", "/postgres")
+        connection = await asyncpg.connect(url)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("DROP DATABASE pressroom")
+        await connection.close()
+
+    async def test_only_the_projector_makes_tables_after_a_set_up_that_may_be_repeated(self, folder: Path) -> None:
+        async with servers(folder, postgres=True) as running:
+            for _ in range(2):
+                with tables_set_up(running.postgres_url()) as process:
+                    assert process.wait() == 0, process.said
+            async with database(running, "projector") as projector:
+                await projector.execute("CREATE SCHEMA read_1; CREATE TABLE read_1.kept (value text)")
+            async with database(running, "gateway") as gateway:
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await gateway.execute("CREATE SCHEMA mine")
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await gateway.execute("CREATE TABLE mine (value text)")
+
+    async def test_a_set_up_by_a_service_says_that_it_may_not(self, running: Running) -> None:
+        with tables_set_up(running.postgres_url("gateway")) as process:
+            assert process.wait() == 1
+        (sentence,) = process.said
+        assert sentence.startswith("Set-up of the read tables stopped: ")
 
 
 class TestWhatIsInTheWay:
@@ -279,6 +322,22 @@ async def user(running: Running, name: str) -> AsyncGenerator[Connection]:
     connection = await Connection.open(running.nats_url, user=name, password=running.passwords[name], name="a test")
     yield connection
     await connection.close()
+
+
+@asynccontextmanager
+async def database(running: Running, role: str = postgres.ADMIN) -> "AsyncGenerator[asyncpg.Connection[Record]]":
+    connection = await asyncpg.connect(running.postgres_url(role))
+    yield connection
+    await connection.close()
+
+
+async def owner(running: Running) -> str:
+    async with database(running) as admin:
+        return await admin.fetchval(postgres.OWNER, postgres.DATABASE)
+
+
+def tables_set_up(url: str) -> Process:
+    return python("-m", "services.projector.setup", path=[ROOT], environment={"PRESSROOM_POSTGRES_URL": url})
 
 
 async def postgres_answers(running: Running) -> None:

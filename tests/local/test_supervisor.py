@@ -152,6 +152,18 @@ class TestWhenAChildCannotStart:
             async with supervised(tmp_path, words, Absent("absent", tmp_path, "")):
                 raise AssertionError("it never answered")
 
+    async def test_a_step_can_follow_one_server_while_another_still_starts(self, tmp_path: Path, words: Words) -> None:
+        quick = Script("quick", tmp_path, f"touch $SIGN; {WAIT}")
+        slow = Script("slow", tmp_path, f"while [ ! -e {tmp_path}/done ]; do sleep 0.01; done; touch $SIGN; {WAIT}")
+        async with supervised(tmp_path, words) as supervisor:
+            starting = asyncio.create_task(supervisor.start(quick, slow))
+            await words.until("starting slow")
+            await supervisor.answered("quick")
+            touch = Launch(["/bin/sh", "-c", f"touch {tmp_path}/done"], {"PATH": os.environ["PATH"]})
+            await supervisor.run_once("step", touch)
+            await starting
+        assert words.count("slow answers") == 1
+
     async def test_a_step_that_fails_stops_the_start(self, tmp_path: Path, words: Words) -> None:
         async with supervised(tmp_path, words) as supervisor:
             with pytest.raises(CannotStart, match="The step set-up ended with 4"):

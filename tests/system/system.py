@@ -92,6 +92,21 @@ class System:
         await self.http.aclose()
         await self.standin.__aexit__()
 
+    # ------------------------------------------------------------ its verbs
+
+    def start_verb(self, verb: str, *arguments: str) -> "subprocess.Popen[str]":
+        """`./run <verb>` beside the running system."""
+        command = [sys.executable, "-m", "local", verb, *arguments, "--data", str(self.data)]
+        return subprocess.Popen(
+            command, cwd=ROOT, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    async def run_verb(self, verb: str, *arguments: str) -> tuple[int, str, str]:
+        """Waits for its end. -> exit code, what it printed, and what it said on standard error"""
+        process = self.start_verb(verb, *arguments)
+        out, err = await asyncio.to_thread(process.communicate, timeout=120)
+        return process.returncode, out, err
+
     # ------------------------------------------------------------ its processes
 
     def pid(self, name: str) -> int:

@@ -87,7 +87,11 @@ async def test_two_processes_of_every_stage_share_the_work_and_may_come_and_go()
         async with System(folder / "data", "--scale", scale, environment=environment) as system:
             ids = await start_twenty(system)
             await system.until_event(ids[0], "work-claimed", work="blog")
-            third = await asyncio.create_subprocess_exec(*system.one_more("writer"), stdout=-3, stderr=-3)
+            third = await asyncio.create_subprocess_exec(
+                *system.one_more("writer"), stdout=-3, stderr=asyncio.subprocess.PIPE
+            )
+            assert third.stderr
+            await until_said(third.stderr, "ready")
             system.terminate("writer-1")  # drained, and started anew by the supervisor
             closed = await system.until_closed(ids)
             check_all(closed)
@@ -98,6 +102,13 @@ async def test_two_processes_of_every_stage_share_the_work_and_may_come_and_go()
             }
             for stage in STAGES:
                 assert len([worker for worker in workers if worker.startswith(stage)]) >= 2, workers
+
+
+async def until_said(words: asyncio.StreamReader, wanted: str) -> None:
+    """Reads a process's log until a line has this in it; from then on it is at work."""
+    async with asyncio.timeout(60):
+        while wanted not in (line := (await words.readline()).decode()):
+            assert line, f"it ended before it said {wanted!r}"
 
 
 async def test_killed_servers_under_running_workflows_lose_nothing() -> None:
