@@ -28,7 +28,7 @@ from local.postgres import ADMIN
 from local.servers import Running
 from services.projector.projector import Projector
 from services.projector.setup import set_up
-from services.projector.verify import verify
+from services.projector.verify.examination import verify
 from tests.contracts.given import NOON, writer_of
 from tests.waiting import until
 

@@ -14,8 +14,8 @@ from contracts.envelope import encode
 from contracts.events import Event, WorkflowRequested
 from contracts.subjects import EventSubject, WorkflowKey
 from services.projector.batch import Batch, Held, fold
-from services.projector.slow_fold import rows_of
 from services.projector.tables import TABLES
+from services.projector.verify.slow_fold.rows import rows_of
 from tests.contracts.generated import events, histories, quick
 from tests.contracts.given import KEY, as_recorded, blog_written, claimed, completed, everything, posted, requested
 

@@ -25,8 +25,9 @@ from contracts.events import (
 from contracts.platforms import Platform
 from contracts.workflow import fold, works
 from contracts.works import Work
-from services.projector import slow_fold
-from services.projector.slow_fold import KEYS, Row, rows_of
+from services.projector import tables
+from services.projector.verify.slow_fold.history import Row
+from services.projector.verify.slow_fold.rows import KEYS, rows_of
 from tests.contracts.generated import histories, quick
 from tests.contracts.given import (
     KEY,
@@ -64,7 +65,7 @@ NO_USAGE = {
 DUMPED = USAGE.model_dump(mode="json")
 
 
-TABLES = Path(slow_fold.__file__).parent / "tables"
+TABLES = Path(tables.__file__).parent
 COLUMN = re.compile(r"    ([a-z0-9_]+) ")
 FIVE_WEST = timezone(timedelta(hours=-5))
 
