@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from contracts.services import GATEWAY, PROJECTOR
 from contracts.subjects import WorkflowKey
 from services.projector import rebuild as module
 from services.projector.generation import Checkpoint
+from services.projector.progress import Told
 from services.projector.projector import LogInDoubt, OtherLog
 from services.projector.rebuild import CannotRebuild, Rebuild
 from services.projector.tables import TABLES
@@ -40,9 +41,11 @@ class CutShort(JetStreamLog):
         return await super().read(after, most)
 
 
-async def rebuilt(
-    press: Press, *, adopts: bool = False, told: Callable[[int, int], None] = lambda *_: None
-) -> Checkpoint:
+def unheard(_done: int, _of: int) -> None:
+    """Nobody listens to the progress."""
+
+
+async def rebuilt(press: Press, *, adopts: bool = False, told: Told = unheard) -> Checkpoint:
     """Rebuilds with a connection of its own, as `./run rebuild` does."""
     async with press.own_database(PROJECTOR) as connection:
         return await Rebuild(await press.log(), connection, told, adopts).run()
@@ -53,7 +56,7 @@ async def killed(press: Press) -> None:
     async with press.own_database(PROJECTOR) as connection:
         with pytest.raises(Killed):
             log = CutShort(await press.connection(PROJECTOR))
-            await Rebuild(log, connection, lambda *_: None).run()
+            await Rebuild(log, connection, unheard).run()
 
 
 async def whole_tables(press: Press) -> dict[str, list[Any]]:
@@ -111,7 +114,11 @@ class TestRebuilt:
         await record_mixed(own_press, made_up(seed=7, count=40))
         await own_press.project()
         told = list[tuple[int, int]]()
-        done = await rebuilt(own_press, told=lambda *so_far: told.append(so_far))
+
+        def hear(done: int, of: int) -> None:
+            told.append((done, of))
+
+        done = await rebuilt(own_press, told=hear)
         assert told[-1] == (done.position, done.position)
         assert [position for position, _ in told] == sorted(position for position, _ in told) and len(told) > 3
 
