@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.envelope import TIME, Recorded, decode, encode
+from contracts.envelope import ID, TIME, Recorded, decode, encode
 from contracts.events import EVENT_TYPES, Event
 from contracts.subjects import WRITTEN_BY, EventSubject
 from tests.contracts.given import KEY, NOON
@@ -30,7 +30,7 @@ def read(file: Path) -> Recorded[Event]:
     """The event in this file, as it would be read from the log."""
     name, _ = shape_of(file)
     subject = EventSubject(KEY, WRITTEN_BY.get(name, "writer"), name, 7)
-    return decode(str(subject), {TIME: NOON.isoformat()}, file.read_bytes(), position=3)
+    return decode(str(subject), {ID: "id-1", TIME: NOON.isoformat()}, file.read_bytes(), position=3)
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
