@@ -23,11 +23,22 @@ class ContentRequest(BaseModel):
         json_schema_extra={"examples": [{"topic": "The history of tea", "research": True, "platforms": ["linkedin"]}]},
     )
 
-    topic: Annotated[Topic, Field(description="What to write about: 1 to 2,000 characters.")]
+    topic: Annotated[
+        Topic,
+        Field(
+            description="What to write about: 1 to 2,000 characters, not all of them blank.",
+            json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"},
+        ),
+    ]
     research: Annotated[StrictBool, Field(description="Search for sources first, and cite them.")] = False
     platforms: Annotated[
         tuple[Platform, ...],
-        Field(min_length=1, max_length=len(Platform), description="Where to post: each platform once."),
+        Field(
+            min_length=1,
+            max_length=len(Platform),
+            description="Where to post: each platform once.",
+            json_schema_extra={"uniqueItems": True},
+        ),
     ] = (Platform.LINKEDIN,)
     client_request_id: Annotated[
         RequestId | None,

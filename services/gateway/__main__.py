@@ -16,9 +16,11 @@ from chassis.process import CannotGoOn, connect, stop_signal
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
 from contracts.services import GATEWAY
-from services.gateway.app import Parts, make_app
+from services.gateway.app import make_app
 from services.gateway.content import Places
 from services.gateway.desk import Desk
+from services.gateway.library import Library
+from services.gateway.parts import Parts
 from services.gateway.tail import Tails
 
 SOCKET_FRAME_BYTES_MAX = 1024**2
@@ -35,29 +37,32 @@ log = structlog.get_logger("gateway")
 async def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT. Raises CannotGoOn, NotAllowed, OSError where the port is taken."""
     stopped = stop_signal()
-    listener = _bind(settings.host, settings.port)
+    listener = bind(settings.host, settings.port)
     connection = await connect(settings, GATEWAY, stopped)
     if connection is None:
         listener.close()
         log.info("stopped")
         return
-    server = _server(settings, connection)
+    library = await Library.open(settings.postgres_url.get_secret_value())
+    server = _server(settings, connection, library)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     log.info("ready", address=f"http://{settings.host}:{settings.port}")
     await asyncio.wait({serving, stopped, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     await serving
+    await library.close()
     await connection.close()
     if not stopped.done():
         raise CannotGoOn("the connection to NATS was closed")
     log.info("stopped")
 
 
-def _server(settings: Settings, connection: Connection) -> QuietServer:
+def _server(settings: Settings, connection: Connection, library: Library) -> QuietServer:
     store = JetStreamStore(connection, GATEWAY)
     parts = Parts(
         desk=Desk(store, researches=settings.researcher != "none"),
         tails=Tails(connection, store),
+        library=library,
         gallery=S3Store(settings),
         health=Health(nats=lambda: None if connection.is_up else "there is no connection to NATS"),
         places=Places(settings.sockets_max),
@@ -78,9 +83,14 @@ def _server(settings: Settings, connection: Connection) -> QuietServer:
     )
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """Where clients come in. Raises OSError where it is taken.
+
+    The protocol is named, because asyncio sends small writes at once only where it is: else an answer's body would wait
+    44 ms for the client's word that its head has come.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # accepted sockets inherit it
     listener.bind((host, port))

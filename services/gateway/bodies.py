@@ -3,7 +3,10 @@
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.gateway.problems import problem
+from services.gateway.problems import TOO_LARGE, problem
+
+READ_WITHOUT = {"GET", "HEAD"}
+"""Methods whose requests mean nothing by a body: nobody reads it, so nothing of it is held."""
 
 
 class BoundedBodies:
@@ -14,10 +17,10 @@ class BoundedBodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["method"] in READ_WITHOUT:
             await self._app(scope, receive, send)
         elif self._told_size(scope) > self._bytes_max:
-            await problem(413, "too-large", self._words())(scope, receive, send)
+            await problem(TOO_LARGE, self._words())(scope, receive, send)
         else:
             await self._app(scope, self._counted(receive), send)
 

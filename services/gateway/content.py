@@ -13,7 +13,8 @@ import structlog
 from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
-from chassis.event_store import LogFull, StoreUnavailable
+from chassis.event_store import HistoryDamaged, LogFull, StoreUnavailable
+from contracts.envelope import UnreadableEvent
 from contracts.events import Failure
 from contracts.requests import ContentRequest, sentence
 from contracts.subjects import WorkflowKey
@@ -69,7 +70,7 @@ async def serve_content(socket: WebSocket, places: Places, desk: Desk, tails: Ta
 async def _serve(socket: WebSocket, desk: Desk, tails: Tails) -> None:
     try:
         request = await _first_frame(socket)
-        key = await desk.start(request)
+        key, _ = await desk.start(request)
     except WebSocketDisconnect:
         return
     except BadFrame as wrong:
@@ -82,6 +83,9 @@ async def _serve(socket: WebSocket, desk: Desk, tails: Tails) -> None:
         await _refuse(socket, CloseCode.TRY_AGAIN, "log-full", "The log is full; nothing was recorded.", retryable=True)
     except FateUnknown as unknown:
         await _refuse(socket, CloseCode.TRY_AGAIN, "fate-unknown", str(unknown), retryable=True)
+    except (UnreadableEvent, HistoryDamaged) as wrong:
+        told = f"The workflow of this request cannot be read here: {wrong}."
+        await _refuse(socket, CloseCode.TRY_AGAIN, "history-unreadable", told)
     except StoreUnavailable:
         told = "The log does not answer at the moment; try again in a few seconds."
         await _refuse(socket, CloseCode.TRY_AGAIN, "log-unavailable", told, retryable=True)

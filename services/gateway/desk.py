@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from contextlib import suppress
+from typing import NamedTuple
 
 from uuid_utils import uuid7
 
@@ -29,17 +30,24 @@ class FateUnknown(StoreUnavailable):
     """The request may have been recorded or not, and the log does not answer; the message names the workflow."""
 
 
+class Taken(NamedTuple):
+    """A request that stands in the log: as which workflow, and where."""
+
+    key: WorkflowKey
+    position: int
+
+
 class Desk:
     """Starts workflows. `researches`: whether research may be asked for."""
 
     def __init__(self, store: EventStore, *, researches: bool) -> None:
         self._store, self._researches = store, researches
 
-    async def start(self, request: ContentRequest) -> WorkflowKey:
-        """Starts the workflow that is asked for; the same request id again is the same workflow. -> its key
+    async def start(self, request: ContentRequest) -> Taken:
+        """Starts the workflow that is asked for; the same request id again is the same workflow, at the same position.
 
         Raises ResearchIsOff, RequestConflict (the id was used for another request), LogFull, StoreUnavailable,
-        FateUnknown.
+        FateUnknown, or UnreadableEvent or HistoryDamaged where the id leads to such a history.
         """
         if request.research and not self._researches:
             raise ResearchIsOff((ResearchIsOff.__doc__ or "").strip())
@@ -48,15 +56,15 @@ class Desk:
         while True:
             event = decide(request.command(), history.state)
             if event is None or history.find(event_id):
-                return key
+                return Taken(key, history.recorded[0].position)
             try:
-                await self._store.append(history, event, id=event_id)
+                recorded = await self._store.append(history, event, id=event_id)
             except Conflict:
                 history = await self._store.read(key)
             except OutcomeUnknown:
                 history = await self._look_for(key)
             else:
-                return key
+                return Taken(key, recorded.position)
 
     async def _look_for(self, key: WorkflowKey) -> History:
         """The history after an append whose reply was lost. Raises FateUnknown where the log stays silent."""
@@ -73,7 +81,10 @@ class Desk:
             ) from None
 
     async def history(self, workflow_id: str) -> History:
-        """What has happened in a workflow; without events where there is no such workflow. Raises StoreUnavailable."""
+        """What has happened in a workflow; without events where there is no such workflow.
+
+        Raises StoreUnavailable, UnreadableEvent, HistoryDamaged.
+        """
         return await self._store.read(WorkflowKey(OWNER, workflow_id))
 
 

@@ -54,9 +54,9 @@ def words(report: Report) -> Iterator[str]:
     """The report, line by line."""
     books = report.books
     yield f"Compared the read tables, generation {books.generation}, with the log up to position {books.position:,}:"
-    yield f"  {report.events:,} events, beside their copies in the archive"
-    yield f"  {report.workflows:,} workflows"
-    yield from (f"  {report.rows[table]:,} rows of {table}" for table in KEYS)
+    yield f"  {count(report.events, 'event')}, beside the copies in the archive"
+    yield f"  {count(report.workflows, 'workflow')}"
+    yield from (f"  {count(report.rows[table], 'row')} of {table}" for table in KEYS)
     if books.quarantine:
         holds = [f"  {name(key)} {_told_hold(hold)}" for key, hold in books.quarantine.items()]
         yield f"Held: {count(len(holds), 'workflow')}."

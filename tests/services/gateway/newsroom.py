@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -28,10 +27,12 @@ from contracts.services import GATEWAY, ILLUSTRATOR, RESEARCH, WRITER
 from contracts.subjects import WRITTEN_BY, EventSubject, WorkflowKey
 from contracts.works import Kind, Work
 from local.servers import Running
-from services.gateway.__main__ import SEND_BUFFER_BYTES, SOCKET_FRAME_BYTES_MAX
-from services.gateway.app import Parts, make_app
+from services.gateway.__main__ import SOCKET_FRAME_BYTES_MAX, bind
+from services.gateway.app import make_app
 from services.gateway.content import Places
 from services.gateway.desk import OWNER, Desk
+from services.gateway.library import Library
+from services.gateway.parts import Parts
 from services.gateway.tail import Tails
 from tests.services.served import served
 
@@ -41,6 +42,9 @@ SERVICE_OF = {
     Kind.SOCIAL: WRITER,
     Kind.ILLUSTRATION: ILLUSTRATOR,
 }
+
+NO_POSTGRES = "postgresql://gateway@127.0.0.1:1/pressroom"
+"""Nobody listens there."""
 
 PATIENCE_S = 15.0
 """So long a test waits for what has to come."""
@@ -166,22 +170,25 @@ class Client:
 
 
 @asynccontextmanager
-async def newsroom(plant: Plant, *, researches: bool = True, sockets_max: int = 100) -> AsyncGenerator[Newsroom]:
+async def newsroom(
+    plant: Plant, *, researches: bool = True, sockets_max: int = 100, postgres_url: str = NO_POSTGRES
+) -> AsyncGenerator[Newsroom]:
     """A gateway as services/gateway/__main__.py puts it together."""
     async with AsyncExitStack() as stack:
         room = Newsroom(plant, stack)
         connection = await room.connection(GATEWAY)
         store = await room.store(GATEWAY)
+        library = await Library.open(postgres_url)
+        stack.push_async_callback(library.close)
         room.parts = Parts(
             desk=Desk(store, researches=researches),
             tails=Tails(connection, store),
+            library=library,
             gallery=plant.gallery,
             health=Health(nats=lambda: None if connection.is_up else "there is no connection to NATS"),
             places=Places(sockets_max),
         )
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        listener.bind(("127.0.0.1", 0))
+        listener = bind("127.0.0.1", 0)
         listener.listen(100)
         room.app = make_app(room.parts)
         room.place = await stack.enter_async_context(

@@ -154,3 +154,11 @@ class TestOtherRefusals:
             (answer,) = await client.hear_all()
             assert answer["error"]["code"] == "request-conflict"
             assert (await client.closed(), await room.log_length()) == (4409, length)
+
+    async def test_workflow_that_cannot_be_read_is_told(self, room: Newsroom) -> None:
+        await room.record_unreadable(await room.requested(client_request_id="unreadable-socket"))
+        async with room.socket() as client:
+            await client.say({"topic": "bees", "client_request_id": "unreadable-socket"})
+            (answer,) = await client.hear_all()
+            assert answer["error"]["code"] == "history-unreadable" and not answer["error"]["retryable"]
+            assert await client.closed() == 1013

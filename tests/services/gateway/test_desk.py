@@ -56,14 +56,20 @@ def asked(request_id: str | None) -> ContentRequest:
 
 async def test_stored_request_is_found_when_the_log_is_back(request_id: str | None) -> None:
     log = Faltering(silent_reads=3)
-    key = await Desk(log, researches=True).start(asked(request_id))
+    key, _ = await Desk(log, researches=True).start(asked(request_id))
     assert log.appended == [key] and log.events(key) == ["workflow-requested"]
 
 
 async def test_lost_request_is_recorded_under_the_same_key(request_id: str | None) -> None:
     log = Faltering(is_stored=False, silent_reads=3)
-    key = await Desk(log, researches=True).start(asked(request_id))
+    key, _ = await Desk(log, researches=True).start(asked(request_id))
     assert log.appended == [key, key] and log.events(key) == ["workflow-requested"]
+
+
+async def test_position_is_told_although_the_reply_was_lost(request_id: str | None) -> None:
+    log = Faltering(silent_reads=3)
+    key, position = await Desk(log, researches=True).start(asked(request_id))
+    assert position == log.log.histories(key)[-1].recorded[0].position
 
 
 async def test_log_that_stays_away_leaves_a_name(request_id: str | None) -> None:

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from tests.services.gateway.newsroom import Newsroom
@@ -31,10 +32,95 @@ async def test_everything_the_docs_load_is_here(room: Newsroom) -> None:
     assert {part: (await room.http.get(part)).status_code for part in parts} == dict.fromkeys(parts, 200)
 
 
-async def test_openapi_names_every_operation(room: Newsroom) -> None:
+STATUSES = {
+    ("get", "/workflows"): "200 422 503",
+    ("post", "/workflows"): "202 400 409 413 422 502 503 507",
+    ("get", "/workflows/{workflow_id}"): "200 404 422 503",
+    ("get", "/workflows/{workflow_id}/events"): "200 404 422 502 503",
+    ("get", "/blog-posts"): "200 422 503",
+    ("get", "/blog-posts/{blog_post_id}"): "200 404 422 503",
+    ("get", "/social-media-posts"): "200 422 503",
+    ("get", "/social-media-posts/{social_media_post_id}"): "200 404 422 503",
+    ("get", "/images"): "200 422 503",
+    ("get", "/images/{image_id}"): "200 404 422 503",
+    ("get", "/quarantine"): "200 422 503",
+}
+"""What each operation may answer with. A 404, 405 or 500 that any path may answer with is told at the top."""
+
+
+async def operations(room: Newsroom) -> dict[tuple[str, str], dict[str, Any]]:
     paths = (await openapi(room))["paths"]
-    assert set(paths) == {"/workflows", "/workflows/{workflow_id}/events", "/images/{sha256}"}
-    assert "202" in paths["/workflows"]["post"]["responses"]
+    return {(method, path): operation for path, methods in paths.items() for method, operation in methods.items()}
+
+
+async def test_openapi_names_every_operation_and_status(room: Newsroom) -> None:
+    told = {name: " ".join(sorted(one["responses"])) for name, one in (await operations(room)).items()}
+    assert told == STATUSES
+
+
+async def test_operations_have_names_for_programs(room: Newsroom) -> None:
+    names = [one["operationId"] for one in (await operations(room)).values()]
+    assert len(set(names)) == len(names) and all(name.isidentifier() for name in names)
+
+
+async def test_operations_have_words_and_known_tags(room: Newsroom) -> None:
+    tags = {tag["name"] for tag in (await openapi(room))["tags"]}
+    for name, one in (await operations(room)).items():
+        assert one["summary"] and one["description"] and set(one["tags"]) < tags, name
+
+
+async def test_every_parameter_is_described(room: Newsroom) -> None:
+    for name, one in (await operations(room)).items():
+        for parameter in one.get("parameters", []):
+            assert parameter["description"], (name, parameter["name"])
+
+
+async def test_every_answer_is_described(room: Newsroom) -> None:
+    for name, one in (await operations(room)).items():
+        for status, answer in one["responses"].items():
+            assert answer["description"] not in ("", "Successful Response"), (name, status)
+
+
+async def test_location_of_a_new_workflow_is_told(room: Newsroom) -> None:
+    answer = (await operations(room))["post", "/workflows"]["responses"]["202"]
+    assert "Location" in answer["headers"]
+
+
+async def test_both_forms_of_an_image_are_told(room: Newsroom) -> None:
+    answer = (await operations(room))["get", "/images/{image_id}"]["responses"]["200"]
+    assert set(answer["content"]) == {"application/json", "image/png", "image/jpeg", "image/webp"}
+
+
+async def test_every_example_of_a_model_fits_it(room: Newsroom) -> None:
+    document = await openapi(room)
+    shown = 0
+    for name, model in document["components"]["schemas"].items():
+        validator = jsonschema_rs.Draft202012Validator(
+            {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        )
+        for example in model.get("examples", []):
+            validator.validate(example)
+            shown += 1
+    assert shown >= 15
+
+
+async def test_every_answer_has_an_example(room: Newsroom) -> None:
+    models = (await openapi(room))["components"]["schemas"]
+    for name, one in (await operations(room)).items():
+        for status, answer in one["responses"].items():
+            told = answer["content"].get("application/json")
+            if told:
+                assert models[told["schema"]["$ref"].rpartition("/")[2]]["examples"], (name, status)
+
+
+async def test_every_example_of_a_parameter_fits_it(room: Newsroom) -> None:
+    components = (await openapi(room))["components"]
+    for name, one in (await operations(room)).items():
+        for parameter in one.get("parameters", []):
+            schema = parameter["schema"]
+            assert schema.get("examples") or "const" in schema, (name, parameter["name"])
+            for example in schema.get("examples", []):
+                jsonschema_rs.validate({**schema, "components": components}, example)
 
 
 async def test_every_reference_in_openapi_leads_somewhere(room: Newsroom) -> None:
@@ -48,9 +134,14 @@ async def test_every_reference_in_openapi_leads_somewhere(room: Newsroom) -> Non
         assert place
 
 
-async def test_every_refusal_in_openapi_is_a_problem(room: Newsroom) -> None:
-    for path in (await openapi(room))["paths"].values():
-        for operation in path.values():
-            for status, answer in operation["responses"].items():
-                if status >= "400":
-                    assert "application/problem+json" in answer["content"], (status, operation["summary"])
+async def test_every_refusal_in_openapi_is_a_problem_and_nothing_else(room: Newsroom) -> None:
+    for name, one in (await operations(room)).items():
+        for status, answer in one["responses"].items():
+            if status >= "400":
+                assert set(answer["content"]) == {"application/problem+json"}, (name, status)
+                assert answer["content"]["application/problem+json"]["examples"], (name, status)
+
+
+async def test_every_503_says_when_to_try_again(room: Newsroom) -> None:
+    for name, one in (await operations(room)).items():
+        assert "503" not in one["responses"] or "Retry-After" in one["responses"]["503"]["headers"], name

@@ -52,6 +52,16 @@ class TestEvents:
         assert (await events(room, key.workflow_id, "")).status_code == 200
 
 
+class TestUnreadable:
+    async def test_event_that_cannot_be_read_is_told_by_its_position(self, room: Newsroom) -> None:
+        key = await room.requested()
+        position = (await room.history(key)).position
+        await room.record_unreadable(key)
+        answer = await events(room, key.workflow_id)
+        assert (answer.status_code, answer.json()["code"]) == (502, "history-unreadable")
+        assert f"at position {position + 1}: " in answer.json()["detail"]
+
+
 class TestRefused:
     async def test_unknown_workflow_is_404(self, room: Newsroom) -> None:
         answer = await events(room, new_key().workflow_id)
@@ -80,6 +90,10 @@ class TestRefused:
         answer = await events(room, workflow_id)
         assert answer.status_code in (404, 422)
         assert answer.headers["content-type"] == "application/problem+json"
+
+    async def test_unknown_parameter_is_named(self, room: Newsroom) -> None:
+        answer = await events(room, new_key().workflow_id, "?formt=json")
+        assert (answer.status_code, answer.json()["detail"]) == (422, "formt: there is no such parameter here")
 
     @pytest.mark.parametrize("query", ["?format=xml", "?format=", "?format=JSON"])
     async def test_other_format_is_422(self, room: Newsroom, query: str) -> None:

@@ -1,4 +1,7 @@
-"""`GET /images/{sha256}`: a picture's bytes, by their hash, which a browser may keep for good."""
+"""`GET /images/{id}`: a picture's bytes by their hash, which a browser may keep for good, or what is known of an image.
+
+The rooms of most tests have no Postgres: the pictures themselves do not need it.
+"""
 
 import hashlib
 
@@ -8,6 +11,7 @@ import pytest
 from chassis.object_store import picture_key, picture_pointer
 from services.gateway.desk import OWNER
 from tests.services.gateway.newsroom import Newsroom, new_key
+from tests.services.gateway.read_tables import ReadTables
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -45,12 +49,24 @@ async def test_unknown_picture_is_404(room: Newsroom) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("sha256", ["x", "0" * 63, "0" * 65, "A" * 64, "%0A", "0" * 64 + "%0A", "..%2Fsecrets"])
-async def test_what_is_no_hash_is_a_problem(room: Newsroom, sha256: str) -> None:
-    answer = await room.http.get(f"/images/{sha256}")
+@pytest.mark.parametrize(
+    "image_id", ["x", "0" * 63, "0" * 65, "A" * 64, "%0A", "0" * 64 + "%0A", "..%2Fsecrets", "%00", "%FF", "x" * 201]
+)
+async def test_what_is_neither_is_a_problem(reading_room: Newsroom, tables: ReadTables, image_id: str) -> None:
+    answer = await reading_room.http.get(f"/images/{image_id}")
     assert answer.status_code in (404, 422)
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_bad_hash_is_422(room: Newsroom) -> None:
-    assert (await room.http.get("/images/abc")).status_code == 422
+async def test_image_is_described_by_its_id(reading_room: Newsroom, tables: ReadTables) -> None:
+    image = await tables.add_image(workflow_id=(await tables.add_workflow(topic="bees"))["workflow_id"])
+    answer = await reading_room.http.get(f"/images/{image['id']}")
+    assert answer.headers["content-type"] == "application/json"
+    told = answer.json()
+    assert (told["alt_text"], told["width"], told["topic"]) == ("Bees", 16, "bees")
+    assert told["picture"] == f"/images/{image['sha256']}"
+
+
+async def test_unknown_image_is_404(reading_room: Newsroom, tables: ReadTables) -> None:
+    answer = await reading_room.http.get("/images/nothing")
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown-image")

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from contracts.subjects import TOKEN, WorkflowKey
 from services.gateway.desk import OWNER
-from tests.services.gateway.newsroom import Newsroom
+from tests.services.gateway.newsroom import COMPLETED, Newsroom
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -43,8 +43,18 @@ async def in_pieces(total: int) -> AsyncIterator[bytes]:
 class TestTakenIn:
     async def test_request_is_answered_202_with_an_id(self, room: Newsroom) -> None:
         answer = await room.post({"topic": "bees"})
-        assert answer.status_code == 202 and set(answer.json()) == {"workflow_id"}
+        assert answer.status_code == 202 and set(answer.json()) == {"workflow_id", "position"}
         assert TOKEN.fullmatch(answer.json()["workflow_id"])
+
+    async def test_position_is_that_of_the_request_in_the_log(self, room: Newsroom) -> None:
+        told = (await room.post({"topic": "bees"})).json()
+        history = await room.history(WorkflowKey(OWNER, told["workflow_id"]))
+        assert told["position"] == history.recorded[0].position
+
+    async def test_location_leads_to_where_the_workflow_is_read(self, room: Newsroom) -> None:
+        answer = await room.post({"topic": "bees"})
+        told = answer.json()
+        assert answer.headers["location"] == f"/workflows/{told['workflow_id']}?min_position={told['position']}"
 
     async def test_everything_asked_for_is_recorded(self, room: Newsroom) -> None:
         key = await room.requested(topic=" bees ", research=True, platforms=["x", "facebook"], client_request_id="all")
@@ -75,6 +85,19 @@ class TestTheSameIdAgain:
         ids = await asyncio.gather(over_http(), over_websocket(), over_http(), over_websocket(), over_http())
         assert len(set(ids)) == 1
         assert await room.log_length() == length + 1
+
+    async def test_answer_is_the_same_again(self, room: Newsroom) -> None:
+        request = {"topic": "bees", "client_request_id": "the-same-answer"}
+        first = await room.post(request)
+        await room.record(WorkflowKey(OWNER, first.json()["workflow_id"]), COMPLETED)
+        again = await room.post(request)
+        assert (again.json(), again.headers["location"]) == (first.json(), first.headers["location"])
+
+    async def test_workflow_that_cannot_be_read_is_502(self, room: Newsroom) -> None:
+        key = await room.requested(client_request_id="unreadable")
+        await room.record_unreadable(key)
+        answer = await room.post({"topic": "bees", "client_request_id": "unreadable"})
+        assert (answer.status_code, problem(answer)["code"]) == (502, "history-unreadable")
 
     async def test_another_body_is_a_conflict(self, room: Newsroom) -> None:
         await room.requested(client_request_id="other-body")
@@ -163,9 +186,13 @@ class TestSize:
         answer = await quiet_room.http.post("/workflows", content=in_pieces(70_000), headers=JSON)
         assert (answer.status_code, problem(answer)["detail"]) == (413, "The request is larger than 64 KiB.")
 
+    async def test_body_of_a_read_is_not_looked_at(self, room: Newsroom) -> None:
+        path = f"/workflows/{(await room.requested()).workflow_id}/events"
+        assert (await room.http.request("GET", path, content=b"x" * (64 * 1024 + 1))).status_code == 200
+
 
 class TestWhereNothingIs:
-    @pytest.mark.parametrize("path", ["/nothing", "/workflows/a/b/c", "/images", "/health"])
+    @pytest.mark.parametrize("path", ["/nothing", "/workflows/a/b/c", "/pictures", "/health"])
     async def test_unknown_path_is_a_problem(self, room: Newsroom, path: str) -> None:
         answer = await room.http.get(path)
         assert (answer.status_code, problem(answer)["code"]) == (404, "not-found")
@@ -175,6 +202,10 @@ class TestWhereNothingIs:
         answer = await room.http.request(method, path)
         assert (answer.status_code, problem(answer)["code"]) == (405, "method-not-allowed")
         assert answer.headers["allow"]
+
+    @pytest.mark.parametrize(("path", "methods"), [("/workflows", "GET, POST"), ("/images/x", "GET")])
+    async def test_every_right_method_is_named(self, room: Newsroom, path: str, methods: str) -> None:
+        assert (await room.http.delete(path)).headers["allow"] == methods
 
 
 async def test_unexpected_failure_is_a_problem_without_its_cause(
