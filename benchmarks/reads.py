@@ -26,7 +26,7 @@ from local.servers import Running, servers
 from local.state import free_port
 from services.gateway import statements
 from services.gateway.desk import OWNER
-from services.gateway.library import search_query
+from services.gateway.library import ASKED_OF_INDEX_MAX, search_query
 from services.gateway.pages import BEGINNING
 
 READS = 400
@@ -139,13 +139,18 @@ async def plans(running: Running) -> None:
     asked: dict[str, tuple[str, tuple[object, ...]]] = {
         "first page": (statements.WORKFLOWS, (BEGINNING, 21, None)),
         "by status": (statements.WORKFLOWS, (BEGINNING, 21, "failed")),
-        "search, common": (statements.WORKFLOWS_WITH_WORDS, (BEGINNING, 21, None, search_query("history"))),
-        "search, rare": (statements.WORKFLOWS_WITH_WORDS, (BEGINNING, 21, None, search_query("tea bees Peru"))),
+        "search, common": (statements.WORKFLOWS_WITH_WORDS, (BEGINNING, 21, None, *searched("history"))),
+        "search, rare": (statements.WORKFLOWS_WITH_WORDS, (BEGINNING, 21, None, *searched("tea bees Peru"))),
     }
     for name, (statement, arguments) in asked.items():
         rows = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {statement}", OWNER, *arguments)
         print(f"\n--- {name}", *(row[0] for row in rows), sep="\n")
     await connection.close()
+
+
+def searched(words: str) -> tuple[str, str]:
+    """The words as the library asks for them, and those that it asks the index for."""
+    return search_query(words), search_query(words, longest=ASKED_OF_INDEX_MAX)
 
 
 def told(took: dict[str, list[float]]) -> dict[str, float]:

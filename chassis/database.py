@@ -25,6 +25,7 @@ AWAY = (
     exceptions.LockNotAvailableError,
     exceptions.InvalidAuthorizationSpecificationError,
     exceptions.InterfaceError,  # the connection was closed under way
+    exceptions.InternalClientError,  # the same, between two messages
 )
 """What Postgres, or the way to it, answers when it cannot serve at the moment: trying again may help."""
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 import threading
 from collections.abc import AsyncGenerator, Generator
 
@@ -11,6 +10,7 @@ import structlog
 
 from local.standin.control import StandIn
 from local.standin.server import make_server
+from tests.listening import listener
 
 for name in [name for name in os.environ if name.startswith(("OPENAI_", "TAVILY_", "PRESSROOM_"))]:
     del os.environ[name]
@@ -21,11 +21,11 @@ structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.
 @pytest.fixture(scope="session")
 def standin_url() -> Generator[str]:
     """The stand-in model, running for real and answering at once."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listening = listener()
     server = make_server(host="127.0.0.1", port=0, latency_s=0)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     server.should_exit = True
     thread.join(timeout=5)
 

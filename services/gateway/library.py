@@ -243,33 +243,13 @@ async def _keep(_: object) -> None:
 # ---------------------------------------------------------------- words
 
 _WORD = re.compile(r"[^\W_]+")
-_BETWEEN = re.compile(r"[\s\x00]+")
+"""Letters and digits, as the column `search` takes them for one word."""
 
 
 def search_query(text: str, *, longest: int = WORDS_MAX) -> str:
     """What the text's words have to match, as a tsquery: each of them, as the beginning of a word. -> "" without a word
 
-    Postgres takes some texts with punctuation inside for one word (3.11, node.js, a host): such a text may also match
-    as it stands, instead of word by word. `longest`: only so many of them.
+    `longest`: only so many of them, the longest.
     """
-    words = list(_WORD.finditer(text))[:WORDS_MAX]
-    text = text[: words[-1].end()] if words else ""
-    parts = [part for part in _BETWEEN.split(text) if _WORD.search(part)]
-    return " & ".join(map(_alternatives, sorted(parts, key=len, reverse=True)[:longest]))
-
-
-def _alternatives(part: str) -> str:
-    words = _WORD.findall(part)
-    each = " & ".join(map(_beginning, words))
-    return each if len(words) == 1 else f"({each} | {_quoted(part)})"
-
-
-def _beginning(word: str) -> str:
-    """Postgres folds the case of ASCII's letters itself; of others it may not, where its locale is C."""
-    if word.isascii():
-        return _quoted(word)
-    return f"({' | '.join(map(_quoted, dict.fromkeys((word, word.lower(), word.capitalize()))))})"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "':*"
+    words = sorted(_WORD.findall(text.lower())[:WORDS_MAX], key=len, reverse=True)
+    return " & ".join(f"'{word}':*" for word in words[:longest])

@@ -9,12 +9,13 @@ from typing import Any
 import uvicorn
 
 from chassis.health import QuietServer
+from tests.listening import listener as listening
 
 
 @asynccontextmanager
 async def served(app: Any, listener: socket.socket | None = None, **options: Any) -> AsyncGenerator[str]:
     """-> host and port. `options` are uvicorn's. Connections are taken in from the first moment."""
-    listener = listener or socket.create_server(("127.0.0.1", 0))
+    listener = listener or listening()
     config = uvicorn.Config(
         app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1, **options
     )

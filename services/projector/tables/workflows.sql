@@ -20,7 +20,12 @@ CREATE TABLE workflows (
     reason text,
     works jsonb NOT NULL,
     usage jsonb NOT NULL,
-    search tsvector GENERATED ALWAYS AS (to_tsvector('simple', topic || ' ' || coalesce(title, ''))) STORED,
+    search tsvector GENERATED ALWAYS AS (
+        -- Letters and digits make words, in lower case, whatever stands between them; also where the locale is C.
+        to_tsvector('simple', regexp_replace(
+            lower((topic || ' ' || coalesce(left(title, 1000), '')) COLLATE pg_c_utf8), '[^[:alnum:]]+', ' ', 'g'
+        ))
+    ) STORED,
     PRIMARY KEY (owner, workflow_id)
 ) WITH (fillfactor = 80);  -- a row is changed about ten times: room for it beside itself
 

@@ -47,6 +47,9 @@ class TestWords:
             ("Why node.js won", "node.js?"),
             ("snake_case is fine", "snake_case"),
             ("Ärzte und Öl", "ärzte öl"),
+            ("ÄRZTE UND ÖL", "ärzte öl"),
+            ("The history of “tea”", "tea"),
+            ("«Tea»—history…of", "tea history of"),
             ("東京の歴史", "東京"),
         ],
     )
