@@ -29,7 +29,7 @@ async def fill(running: Running, workflows: int, *, seed: int = 1) -> Checkpoint
             await generation.go_live(connection, 1)
         began = time.monotonic()
         for batch in batches(entries(Author(seed), workflows)):
-            checkpoint = await apply(connection, checkpoint, batch, while_live=False, archived=False)
+            checkpoint = await apply(connection, checkpoint, batch, while_live=False)
             if checkpoint.position % (20 * BATCH) == 0:
                 _say(checkpoint.position, time.monotonic() - began)
         await generation.analyse(connection, 1)

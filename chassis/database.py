@@ -26,6 +26,7 @@ AWAY = (
     exceptions.InvalidAuthorizationSpecificationError,
     exceptions.InterfaceError,  # the connection was closed under way
     exceptions.InternalClientError,  # the same, between two messages
+    exceptions.PostgresError,  # whatever else it may say
 )
 """What Postgres, or the way to it, answers when it cannot serve at the moment: trying again may help."""
 
@@ -75,18 +76,26 @@ def named_failures() -> Generator[None]:
 
 
 async def open_connection(
-    url: str, *, name: str, command_timeout_s: float, idle_in_transaction_s: float = 0
+    url: str, *, name: str, command_timeout_s: float, silence_s: float = 0, transaction_s: float = 0
 ) -> "Connection":
-    """One connection. Raises DatabaseUnavailable, DatabaseNotSetUp.
+    """One connection, on which every name has to say its schema. Raises DatabaseUnavailable, DatabaseNotSetUp.
 
-    `command_timeout_s`: of one statement. `idle_in_transaction_s`: after so long without a word in the middle of a
-    transaction Postgres ends it, with all that it locks; 0: never.
+    `command_timeout_s`: of one statement. Postgres itself ends a transaction, with all that it locks, after `silence_s`
+    without a word in the middle of it, and after `transaction_s` in all; 0: never.
     """
-    settings = {"application_name": name, "idle_in_transaction_session_timeout": f"{idle_in_transaction_s:g}s"}
+    settings = {
+        "application_name": name,
+        "search_path": "pg_catalog",  # nobody's function or table can be taken for Postgres' own
+        "idle_in_transaction_session_timeout": f"{silence_s:g}s",
+        "transaction_timeout": f"{transaction_s:g}s",
+    }
     with named_failures():
-        connection = await asyncpg.connect(
-            url, timeout=CONNECT_S, command_timeout=command_timeout_s, server_settings=settings
-        )
+        try:
+            connection = await asyncpg.connect(
+                url, timeout=CONNECT_S, command_timeout=command_timeout_s, server_settings=settings
+            )
+        except ValueError as wrong:  # its words may quote the password
+            raise DatabaseUnavailable("the address of Postgres cannot be read") from wrong
         await speak_json(connection)
         return connection
 
@@ -101,4 +110,7 @@ def _to_json(value: object) -> str:
 
 
 def _words(wrong: BaseException) -> str:
-    return str(wrong) or type(wrong).__name__
+    """What went wrong, without the details that Postgres adds, which quote rows and differ each time."""
+    if isinstance(wrong, exceptions.InterfaceError) and wrong.__context__ is not None:
+        wrong = wrong.__context__  # the end of a transaction only tells that its connection is gone
+    return getattr(wrong, "message", None) or str(wrong) or type(wrong).__name__

@@ -57,6 +57,20 @@ class Entry:
     body: bytes
 
 
+@dataclass(frozen=True)
+class LogState:
+    """From where to where the log reaches, and how many events it holds; all 0 for an empty one."""
+
+    first: int
+    last: int
+    count: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Does it hold every position from 1 to its last?"""
+        return self.count == self.last and (self.count == 0 or self.first == 1)
+
+
 class JetStreamLog:
     """The log, for whoever reads all of it."""
 
@@ -70,14 +84,19 @@ class JetStreamLog:
             raise LogNotSetUp("the log has no id yet; run `python -m chassis.setup`")
         return found[0].body.decode()
 
-    async def end(self) -> int:
-        """The position of the last event that was ever stored; 0 for an empty log. Raises as `epoch` does."""
+    async def state(self) -> LogState:
+        """What the stream as a whole holds, whichever replica answers reads. Raises as `epoch` does."""
         with _named_silence():
             answer = await self._connection.ask(STREAM_INFO, b"", timeout_s=TIMEOUT_S)
         told = cast(dict[str, Any], json.loads(answer.data))
         if "error" in told:
             raise LogNotSetUp(f"there is no log: {told['error'].get('description')}")
-        return int(told["state"]["last_seq"])
+        state = told["state"]
+        return LogState(int(state["first_seq"]), int(state["last_seq"]), int(state["messages"]))
+
+    async def end(self) -> int:
+        """The position of the last event that was ever stored; 0 for an empty log. Raises as `epoch` does."""
+        return (await self.state()).last
 
     async def read(self, after: int, most: int = BATCH) -> list[Entry]:
         """The entries behind this position, in order; none at the end. Raises StoreUnavailable."""

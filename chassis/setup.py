@@ -13,7 +13,7 @@ from typing import Any, cast
 from chassis.connection import Connection, NoAnswer
 from chassis.event_store import NotAllowed
 from chassis.jetstream_log import BUCKET, EPOCH
-from chassis.jetstream_store import STREAM
+from chassis.jetstream_store import STREAM, WRONG_LAST_SEQUENCE
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
 from chassis.topology import SET_UP, bucket, consumer, stream
@@ -21,6 +21,9 @@ from contracts.services import STAGES
 
 NOT_FOUND = 404
 TIMEOUT_S = 10.0
+
+UNDER_WAY_S, LOOK_AGAIN_S = 2.0, 0.1
+"""Another set-up makes the log right after its id, within milliseconds on one server. Later it has crashed."""
 
 
 class TopologyConflict(Exception):
@@ -60,15 +63,33 @@ async def _reconcile_stream(connection: Connection, wanted: Mapping[str, Any]) -
 async def _reconcile_epoch(connection: Connection) -> str:
     """Gives a log that is about to be made, or that has none, an id of its own: what was built from another log then
     knows that this is not the one. Before the log is made, so that a crash in between never leaves an old id to it.
+    Of several set-ups at once one gives the id, and the others take it.
     """
-    is_new = _is_missing(await _call(connection, f"STREAM.INFO.{STREAM}", {}))
-    is_nameless = _is_missing(await _call(connection, f"STREAM.MSG.GET.{BUCKET}", {"last_by_subj": EPOCH}))
-    if not (is_new or is_nameless):
-        return ""
-    epoch = str(uuid.uuid4())
-    answer = await connection.ask(EPOCH, epoch.encode(), timeout_s=TIMEOUT_S)
-    _raise_refusal(cast(dict[str, Any], json.loads(answer.data)), "take the log's id")
+    found = await _call(connection, f"STREAM.MSG.GET.{BUCKET}", {"last_by_subj": EPOCH})
+    if _is_missing(found):
+        return await _give_epoch(connection, last=0)
+    _raise_refusal(found, "tell the log's id")
+    return "" if await _log_stands(connection) else await _give_epoch(connection, last=found["message"]["seq"])
+
+
+async def _give_epoch(connection: Connection, *, last: int) -> str:
+    """`last`: the sequence of the id that was found, 0 where there was none. Only behind that one is it written."""
+    epoch, fence = str(uuid.uuid4()), {"Nats-Expected-Last-Subject-Sequence": str(last)}
+    answer = await connection.ask(EPOCH, epoch.encode(), headers=fence, timeout_s=TIMEOUT_S)
+    told = cast(dict[str, Any], json.loads(answer.data))
+    if told.get("error", {}).get("err_code") == WRONG_LAST_SEQUENCE:
+        return ""  # another set-up was first: its id is the log's
+    _raise_refusal(told, "take the log's id")
     return f"the log's id is {epoch}"
+
+
+async def _log_stands(connection: Connection) -> bool:
+    """Is there a log to the id that was found? One that another set-up is about to make is waited for."""
+    for _ in range(round(UNDER_WAY_S / LOOK_AGAIN_S)):
+        if not _is_missing(await _call(connection, f"STREAM.INFO.{STREAM}", {})):
+            return True
+        await asyncio.sleep(LOOK_AGAIN_S)
+    return False
 
 
 async def _reconcile_consumer(connection: Connection, wanted: Mapping[str, Any]) -> str:

@@ -6,18 +6,21 @@ Headers carry CloudEvents' names (https://github.com/cloudevents/spec); the body
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, TypeVar, cast
 
 from pydantic import ValidationError
 
-from contracts.events import EVENT_TYPES, Event
+from contracts.events import EVENT_TYPES, MOMENT_MAX, MOMENT_MIN, UNSTORABLE, Event
 from contracts.subjects import BadToken, EventSubject, WorkflowKey, parse
 from contracts.upcasters import upcast
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 ID, TYPE, TIME, SOURCE, CAUSE, TRACE = "ce-id", "ce-type", "ce-time", "ce-source", "ce-causationid", "traceparent"
+
+ID_LENGTH_MAX = 200
+"""Characters of an event's id: Pressroom's own have 36, and a unique index holds them."""
 
 
 class UnreadableEvent(Exception):
@@ -78,7 +81,7 @@ def decode(subject: str, headers: Mapping[str, str], body: bytes, *, position: i
     """The recorded event. Raises FromTheFuture or Malformed."""
     try:
         where = parse(subject)
-        recorded_at, event_id = _moment(headers[TIME]), headers[ID]
+        recorded_at, event_id = _moment(headers[TIME]), _id(headers[ID])
     except KeyError as wrong:
         raise Malformed(f"position {position}: the header {wrong} is missing") from wrong
     except (BadToken, ValueError) as wrong:
@@ -100,7 +103,15 @@ def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{TIME} names no zone")
-    return moment
+    if not MOMENT_MIN <= moment <= MOMENT_MAX:
+        raise ValueError(f"{TIME} lies outside the years {MOMENT_MIN.year} to {MOMENT_MAX.year}")
+    return moment.astimezone(UTC)
+
+
+def _id(text: str) -> str:
+    if not 1 <= len(text) <= ID_LENGTH_MAX or UNSTORABLE.search(text):
+        raise ValueError(f"{ID} is not 1 to {ID_LENGTH_MAX} characters that can be stored")
+    return text
 
 
 def _decode_event(where: EventSubject, body: bytes, position: int) -> Event:

@@ -5,6 +5,7 @@ live.workflow.<owner>.<workflow_id>.…                            the same, rep
 live.workflow.<owner>.<workflow_id>.delta.<stage>                text while a model still writes; never in the log
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,7 +13,8 @@ from typing import NamedTuple
 from contracts.events import EVENT_TYPES, UNSTORABLE
 from contracts.services import GATEWAY, ILLUSTRATOR, RESEARCH, WRITER
 
-TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+TOKEN_LENGTH_MAX = 64
+TOKEN = re.compile(rf"[A-Za-z0-9_-]{{1,{TOKEN_LENGTH_MAX}}}")
 
 LOG_SUBJECTS = "workflow.*.*.*.*.*"
 REPUBLISH_FROM, REPUBLISH_TO = "workflow.>", "live.workflow.>"
@@ -73,14 +75,23 @@ def parse(subject: str) -> EventSubject:
 
 
 def whose(subject: str) -> WorkflowKey:
-    """The workflow that a stored event belongs to, whatever else is wrong with it: the stream takes no other shape."""
+    """The workflow that a stored event belongs to, whatever else is wrong with it: the stream takes no other shape.
+
+    A name that is too long to be one is told by its beginning and its hash: a database could not find it again.
+    """
     _, owner, workflow_id, *_ = storable(subject).split(".")
-    return WorkflowKey(owner, workflow_id)
+    return WorkflowKey(_bounded(owner), _bounded(workflow_id))
 
 
 def storable(subject: str) -> str:
     """The subject as a database can hold it: NATS lets a zero byte into subjects that are no event's."""
     return UNSTORABLE.sub("\ufffd", subject)
+
+
+def _bounded(name: str) -> str:
+    if len(name) <= TOKEN_LENGTH_MAX:
+        return name
+    return f"{name[: TOKEN_LENGTH_MAX // 2]}…{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def history(key: WorkflowKey) -> str:

@@ -76,7 +76,9 @@ class Postgres(Program):
     async def answers(self) -> bool:
         """Also makes the roles and the database, where they are missing."""
         try:
-            connection = await asyncpg.connect(self.url(ADMIN), database="postgres", timeout=2)
+            connection = await asyncpg.connect(
+                self.url(ADMIN), database="postgres", timeout=2, server_settings={"search_path": "pg_catalog"}
+            )
             try:
                 await self._set_up(connection)
             finally:

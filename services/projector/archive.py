@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 COLUMNS = ("epoch", "position", "subject", "headers", "body", "sha256")
 
+OF_POSITIONS = "SELECT position, sha256 FROM archive.events WHERE epoch = $1 AND position BETWEEN $2 AND $3"
+
+
+class LogInDoubt(Exception):
+    """The log is not the one that the tables were built from, or has lost events. Nothing is written until it is."""
+
 
 def digest(entry: Entry) -> bytes:
     """The SHA-256 of a message: its subject and headers as JSON, a zero byte, its body."""
@@ -21,24 +27,40 @@ def digest(entry: Entry) -> bytes:
 
 
 async def keep(connection: "Connection", epoch: str, entries: Sequence[Entry]) -> None:
-    """Adds these messages, in the transaction that is open."""
+    """Adds these messages, in the transaction that is open; those that are there already have to be the same.
+
+    Raises LogInDoubt for one that is not: tables that were thrown away are made anew from the log that was archived.
+    """
+    kept = await end(connection, epoch)
+    await _compare(connection, epoch, [entry for entry in entries if entry.position <= kept])
     records = [
         (epoch, entry.position, storable(entry.subject), _headers(entry), entry.body, digest(entry))
         for entry in entries
+        if entry.position > kept
     ]
     await connection.copy_records_to_table("events", schema_name="archive", columns=COLUMNS, records=records)
 
 
 async def digest_at(connection: "Connection", epoch: str, position: int) -> bytes | None:
     """The hash of the message that was archived at this position of that log; None where there is none."""
-    return await connection.fetchval(
-        "SELECT sha256 FROM archive.events WHERE epoch = $1 AND position = $2", epoch, position
-    )
+    return (await _digests(connection, epoch, position, position)).get(position)
 
 
 async def end(connection: "Connection", epoch: str) -> int:
     """The last position of that log that was archived; 0 without any."""
     return await connection.fetchval("SELECT coalesce(max(position), 0) FROM archive.events WHERE epoch = $1", epoch)
+
+
+async def _compare(connection: "Connection", epoch: str, entries: Sequence[Entry]) -> None:
+    if entries:
+        archived = await _digests(connection, epoch, entries[0].position, entries[-1].position)
+        for entry in entries:
+            if archived.get(entry.position) != digest(entry):
+                raise LogInDoubt(f"the log's event {entry.position} is not the one that was archived")
+
+
+async def _digests(connection: "Connection", epoch: str, first: int, last: int) -> dict[int, bytes]:
+    return {row["position"]: row["sha256"] for row in await connection.fetch(OF_POSITIONS, epoch, first, last)}
 
 
 def _headers(entry: Entry) -> str:

@@ -16,6 +16,14 @@ from services.projector.table import Table
 ERROR_LENGTH_MAX = 1_000
 
 
+@dataclass(frozen=True)
+class Step:
+    """One entry, read: the event, or why it cannot be read."""
+
+    entry: Entry
+    read: Recorded[Event] | UnreadableEvent
+
+
 @dataclass
 class Held:
     """A workflow that is held since one of its events could not be read or applied. `events`: held by this batch."""
@@ -44,29 +52,41 @@ class Batch:
         return sum(held.events for held in self.held.values())
 
 
-def workflows_in(entries: Iterable[Entry]) -> set[WorkflowKey]:
-    """The workflows that these entries belong to."""
-    return {whose(entry.subject) for entry in entries}
+def steps(entries: Iterable[Entry]) -> list[Step]:
+    """The entries, read. What takes long here (a large or a hostile body) holds no transaction open."""
+    return [Step(entry, _read(entry)) for entry in entries]
+
+
+def _read(entry: Entry) -> Recorded[Event] | UnreadableEvent:
+    try:
+        return decode(entry.subject, entry.headers, entry.body, position=entry.position)
+    except UnreadableEvent as wrong:
+        return wrong
+
+
+def workflows_in(taken: Iterable[Step]) -> set[WorkflowKey]:
+    """The workflows that these belong to."""
+    return {whose(step.entry.subject) for step in taken}
 
 
 def fold(
-    entries: Sequence[Entry],
+    taken: Sequence[Step],
     tables: Sequence[Table[Any]],
     so_far: Mapping[WorkflowKey, Any],
     held: Mapping[WorkflowKey, Held],
     refused: Mapping[int, str],
 ) -> Batch:
-    """What the entries mean.
+    """What the steps mean.
 
     `so_far`: the workflows' own rows before the batch. `held`: those of them that are held already. `refused`:
     positions that the database can not store, with its reason.
     """
     rows, batch = dict(so_far), Batch(held={key: Held(h.position, h.subject, h.error) for key, h in held.items()})
-    for entry in entries:
-        key = whose(entry.subject)
+    for step in taken:
+        entry, key = step.entry, whose(step.entry.subject)
         if key not in batch.held:
             try:
-                _apply(entry, tables, rows, batch, refused)
+                _apply(step, tables, rows, batch, refused)
                 batch.applied += 1
                 continue
             except Exception as wrong:
@@ -77,16 +97,18 @@ def fold(
 
 
 def _apply(
-    entry: Entry,
+    step: Step,
     tables: Sequence[Table[Any]],
     rows: dict[WorkflowKey, Any],
     batch: Batch,
     refused: Mapping[int, str],
 ) -> None:
     """Applies one event to the rows, or to none of them. Raises what is wrong with it."""
-    if entry.position in refused:
-        raise ValueError(refused[entry.position])
-    recorded = decode(entry.subject, entry.headers, entry.body, position=entry.position)
+    if step.entry.position in refused:
+        raise ValueError(refused[step.entry.position])
+    if isinstance(step.read, UnreadableEvent):
+        raise step.read
+    recorded = step.read
     _refuse_disorder(recorded, rows.get(recorded.key))
     changes = [(table, list(table.rows(recorded, rows.get(recorded.key)))) for table in tables]
     for table, brought in changes:

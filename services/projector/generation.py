@@ -82,7 +82,7 @@ async def make(connection: "Connection", generation: int, epoch: str) -> Checkpo
     schema = schema_of(generation)
     async with connection.transaction():
         await connection.execute(f"CREATE SCHEMA {schema}")
-        await connection.execute(f"SET LOCAL search_path TO {schema}")
+        await connection.execute(f"SET LOCAL search_path TO {schema}, pg_catalog")
         for table in TABLES:
             await connection.execute(table.sql)
         await connection.execute(
@@ -92,6 +92,16 @@ async def make(connection: "Connection", generation: int, epoch: str) -> Checkpo
             epoch,
         )
     return Checkpoint(generation, SHAPE, epoch, 0)
+
+
+async def begin_with(connection: "Connection", checkpoint: Checkpoint, epoch: str) -> Checkpoint:
+    """The checkpoint of tables into which nothing has come yet, for this log."""
+    await connection.execute(
+        "UPDATE projection.checkpoints SET epoch = $2 WHERE generation = $1 AND position = 0",
+        checkpoint.generation,
+        epoch,
+    )
+    return replace(checkpoint, epoch=epoch)
 
 
 async def analyse(connection: "Connection", generation: int) -> None:

@@ -5,7 +5,6 @@ log ──behind the checkpoint──> batch ──one transaction──> rows +
 
 import asyncio
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,11 +13,13 @@ from nats.aio.msg import Msg
 from chassis.connection import Connection as Nats
 from chassis.database import DatabaseUnavailable, DataRefused, named_failures, open_connection
 from chassis.event_store import StoreUnavailable
-from chassis.jetstream_log import Entry, JetStreamLog
+from chassis.jetstream_log import JetStreamLog
 from chassis.telemetry import Seldom
 from contracts import subjects
 from services.projector import archive, generation
+from services.projector.archive import LogInDoubt
 from services.projector.generation import SHAPE, Checkpoint, WrongShape
+from services.projector.reading import FaithfulReader, OtherLog, refuse_lost
 from services.projector.writing import Overtaken, apply
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ PAUSE_S = 0.5
 """Between two tries while the log or the database is away, or in doubt."""
 
 COMMAND_S = 30.0
-"""How long one statement may take; a rebuild that changes over holds a batch up for less."""
+"""How long one statement, and one batch, may take; a rebuild that changes over holds a batch up for less."""
 
 SILENCE_S = 5.0
 """After so long in the middle of a batch Postgres takes a projector for dead, paused or cut off: others may go on."""
@@ -40,20 +41,6 @@ FIRST_GENERATION_LOCK = 7_305_001
 """Of Postgres' advisory locks: two projectors that start at once make the first tables only once."""
 
 log = structlog.get_logger("projector")
-
-
-class LogInDoubt(Exception):
-    """The log is not the one that the tables were built from, or has lost events. Nothing is written until it is."""
-
-
-class OtherLog(LogInDoubt):
-    """The log has another id than the one that the tables were built from."""
-
-    def __init__(self, this: str, other: str) -> None:
-        super().__init__(
-            f"this log ({this}) is not the one that the read tables were built from ({other}). Bring that log back, "
-            "or build the tables from this one with `./run rebuild --adopt-log`"
-        )
 
 
 class Projector:
@@ -91,16 +78,18 @@ class Projector:
 
     async def _project_from(self, connection: "Connection", checkpoint: Checkpoint) -> None:
         """Applies batch after batch; returns when the checkpoint has to be read again."""
+        last = await archive.digest_at(connection, checkpoint.epoch, checkpoint.position)
+        reader = FaithfulReader(self._log, checkpoint, last)
         try:
             while True:
                 self._news.clear()
-                entries = await self._log.read(checkpoint.position)
+                entries = await reader.read()
+                if entries:
+                    checkpoint = await apply(connection, checkpoint, entries, while_live=True)
+                    reader.applied(entries)
                 self._goes_on(checkpoint)
                 if not entries:
                     await self._wait_for_news()
-                    continue
-                refuse_holes(checkpoint.position, entries)
-                checkpoint = await apply(connection, checkpoint, entries, while_live=True, archived=True)
         except Overtaken as overtaken:
             log.debug("overtaken", why=str(overtaken))
 
@@ -112,22 +101,12 @@ class Projector:
             raise WrongShape(
                 "the read tables were made by another version of Pressroom; `./run rebuild` makes them anew"
             )
+        if checkpoint.position == 0 and await archive.end(connection, checkpoint.epoch) == 0:
+            checkpoint = await generation.begin_with(connection, checkpoint, epoch)  # nothing came from another log
         if checkpoint.epoch != epoch:
             raise OtherLog(epoch, checkpoint.epoch)
-        await self._refuse_rollback(connection, checkpoint)
+        await refuse_lost(self._log, checkpoint.position)
         return checkpoint
-
-    async def _refuse_rollback(self, connection: "Connection", checkpoint: Checkpoint) -> None:
-        """Raises LogInDoubt when the log ends before the checkpoint, or holds another event there than was archived."""
-        if checkpoint.position == 0:
-            return
-        last = await self._log.read(checkpoint.position - 1, most=1)
-        if not last and await self._log.end() >= checkpoint.position:
-            return  # a replica that lags; the log as a whole reaches that far
-        if not last or last[0].position != checkpoint.position:
-            raise LogInDoubt(f"the log has lost its event {checkpoint.position}, which is in the read tables")
-        if archive.digest(last[0]) != await archive.digest_at(connection, checkpoint.epoch, checkpoint.position):
-            raise LogInDoubt(f"the log's event {checkpoint.position} is not the one that was archived")
 
     async def _wait_for_news(self) -> None:
         try:
@@ -137,7 +116,7 @@ class Projector:
 
     def _goes_on(self, checkpoint: Checkpoint) -> None:
         if self.trouble is not None:
-            log.info("projecting", schema=checkpoint.schema, behind=checkpoint.position)
+            log.info("projecting", schema=checkpoint.schema, position=checkpoint.position)
         self.trouble = None
 
     def _held_up(self, wrong: Exception) -> None:
@@ -149,15 +128,8 @@ class Projector:
 async def connect(postgres_url: str) -> "Connection":
     """A projector's connection to the tables. Raises DatabaseUnavailable, DatabaseNotSetUp."""
     return await open_connection(
-        postgres_url, name="projector", command_timeout_s=COMMAND_S, idle_in_transaction_s=SILENCE_S
+        postgres_url, name="projector", command_timeout_s=COMMAND_S, silence_s=SILENCE_S, transaction_s=COMMAND_S
     )
-
-
-def refuse_holes(position: int, entries: Sequence[Entry]) -> None:
-    """Raises LogInDoubt unless the entries stand right behind this position, each behind the one before."""
-    for wanted, entry in enumerate(entries, start=position + 1):
-        if entry.position != wanted:
-            raise LogInDoubt(f"the log has a hole: event {wanted} is missing")
 
 
 async def _first_checkpoint(connection: "Connection", epoch: str) -> Checkpoint:

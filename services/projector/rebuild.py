@@ -9,26 +9,25 @@ from a position to the same position. A rebuild that dies leaves the live tables
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from asyncpg.exceptions import DeadlockDetectedError, LockNotAvailableError
 
 from chassis.connection import Connection as Nats
 from chassis.connection import NoAnswer
-from chassis.database import DatabaseUnavailable, named_failures, open_connection
+from chassis.database import DatabaseUnavailable, DataRefused, named_failures, open_connection
 from chassis.event_store import NotAllowed, StoreUnavailable
-from chassis.jetstream_log import Entry, JetStreamLog
+from chassis.jetstream_log import JetStreamLog
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
 from contracts.services import PROJECTOR
-from services.projector import archive, generation
+from services.projector import generation
+from services.projector.archive import LogInDoubt
 from services.projector.generation import Checkpoint
 from services.projector.progress import Told, shown
-from services.projector.projector import SILENCE_S, LogInDoubt, OtherLog, refuse_holes
+from services.projector.reading import OtherLog, refuse_holes, refuse_lost
 from services.projector.writing import apply
 
 if TYPE_CHECKING:
@@ -47,12 +46,19 @@ LAG_MAX = 256
 """The new tables may be so many events behind when the change-over begins: a fraction of a second."""
 
 COMMAND_S = 600.0
-"""How long one statement may take: an index of a large table."""
+"""How long one statement, and one transaction, may take: the planner's statistics of large tables."""
 
-READERS_MAX_S = 10
-"""How long the change-over waits for readers of the old views; then all is left as it was, and tried again."""
+SILENCE_S = 15.0
+"""After so long in the middle of a transaction Postgres takes a rebuild for dead: longer than a read of the log may."""
 
-CHANGE_OVERS_MAX = 5
+CONNECT_S = 10.0
+
+READERS_MAX_S = 1
+"""How long the change-over waits for readers of the old views, and others behind it; then it lets them through."""
+
+CHANGE_OVERS_MAX = 30
+
+PAUSE_S = 0.5
 
 
 class CannotRebuild(Exception):
@@ -79,9 +85,8 @@ class Rebuild:
             before, epoch = await self._live(), await self.log.epoch()
             if before.epoch != epoch and not self.adopts:
                 raise OtherLog(epoch, before.epoch)
-            new = await self._filled(before, epoch)
-            new = await self._changed_over(before, new)
-            await generation.drop(self.connection, before.generation)
+            new = await self._changed_over(before, await self._filled(before, epoch))
+            await self._clear_up()
             return new
 
     async def _live(self) -> Checkpoint:
@@ -106,22 +111,16 @@ class Rebuild:
         return live.position if live.epoch == new.epoch else await self.log.end()
 
     async def _replayed(self, new: Checkpoint, target: int) -> Checkpoint:
-        """Applies the log up to the target. Raises LogInDoubt where the log ends before."""
+        """Applies the log up to the target; the archive tells whether it is still the same log. Raises LogInDoubt."""
         while new.position < target:
             entries = await self.log.read(new.position, most=min(BATCH, target - new.position))
             if not entries:
-                raise LogInDoubt(f"the log ends at {new.position}, before the live tables' position {target}")
+                await refuse_lost(self.log, target)
+                await asyncio.sleep(PAUSE_S)  # it was a replica that lags
+                continue
             refuse_holes(new.position, entries)
-            new = await self._applied(new, entries)
+            new = await apply(self.connection, new, entries, while_live=False)
             self.told(new.position, target)
-        return new
-
-    async def _applied(self, new: Checkpoint, entries: Sequence[Entry]) -> Checkpoint:
-        if not self.adopts:  # the archive has these already
-            return await apply(self.connection, new, entries, while_live=False, archived=False)
-        kept = await archive.end(self.connection, new.epoch)  # an adoption that was killed may have come so far
-        for is_new, part in groupby(entries, key=lambda entry: entry.position > kept):
-            new = await apply(self.connection, new, list(part), while_live=False, archived=is_new)
         return new
 
     async def _changed_over(self, before: Checkpoint, new: Checkpoint) -> Checkpoint:
@@ -131,6 +130,8 @@ class Rebuild:
                 async with self.connection.transaction():
                     await self.connection.execute(f"SET LOCAL lock_timeout = '{READERS_MAX_S}s'")
                     return await self._change_over(before, new)
+            await asyncio.sleep(PAUSE_S)  # in which the readers that waited get through
+            new = await self._replayed(new, await self._target(new))
         raise CannotRebuild(f"readers held the old tables for longer than {READERS_MAX_S} s, again and again")
 
     async def _change_over(self, before: Checkpoint, new: Checkpoint) -> Checkpoint:
@@ -140,18 +141,20 @@ class Rebuild:
         await generation.go_live(self.connection, new.generation)
         return last
 
+    async def _clear_up(self) -> None:
+        """Removes the old tables. Where somebody still reads them, the next rebuild does."""
+        with suppress(LockNotAvailableError, DeadlockDetectedError):
+            await self.connection.execute(f"SET lock_timeout = '{READERS_MAX_S}s'")
+            for old in await generation.others(self.connection):
+                await generation.drop(self.connection, old)
+
 
 async def _rebuild(settings: Settings, *, adopts: bool) -> Checkpoint:
-    nats = await Nats.open(
-        settings.nats_url,
-        user=settings.nats_user or PROJECTOR,
-        password=settings.nats_password.get_secret_value(),
-        name="rebuild",
-    )
+    nats = await _connected(settings)
     try:
         url = settings.postgres_url.get_secret_value()
         connection = await open_connection(
-            url, name="rebuild", command_timeout_s=COMMAND_S, idle_in_transaction_s=SILENCE_S
+            url, name="rebuild", command_timeout_s=COMMAND_S, silence_s=SILENCE_S, transaction_s=COMMAND_S
         )
         try:
             with shown("Rebuilding the read tables") as told:
@@ -162,8 +165,17 @@ async def _rebuild(settings: Settings, *, adopts: bool) -> Checkpoint:
         await nats.close()
 
 
+async def _connected(settings: Settings) -> Nats:
+    user, password = settings.nats_user or PROJECTOR, settings.nats_password.get_secret_value()
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            return await Nats.open(settings.nats_url, user=user, password=password, name="rebuild")
+    except TimeoutError as late:
+        raise CannotRebuild(f"NATS does not answer at {settings.nats_url}") from late
+
+
 def main() -> None:
-    """Exit code 0: the tables are new. 1: they are as they were, and a sentence says why."""
+    """Exit code 0: the tables are new. 1: a sentence says why they are not."""
     parser = argparse.ArgumentParser(prog="./run rebuild", description=DESCRIPTION)
     parser.add_argument("--adopt-log", action="store_true", help="build from a log that the tables do not know yet")
     chosen = parser.parse_args()
@@ -172,9 +184,17 @@ def main() -> None:
     try:
         done = asyncio.run(_rebuild(settings, adopts=chosen.adopt_log))
     except KeyboardInterrupt:
-        sys.exit("Stopped. The read tables are as they were.")
-    except (CannotRebuild, LogInDoubt, StoreUnavailable, NotAllowed, NoAnswer, DatabaseUnavailable) as wrong:
-        sys.exit(f"The read tables are as they were: {wrong}")
+        sys.exit("Stopped. Readers go on with whole tables: the old ones, or the new ones if they had just gone live.")
+    except (
+        CannotRebuild,
+        LogInDoubt,
+        StoreUnavailable,
+        NotAllowed,
+        NoAnswer,
+        DatabaseUnavailable,
+        DataRefused,
+    ) as wrong:
+        sys.exit(f"The read tables were not made anew: {wrong}")
     print(f"The read tables are new: {done.position:,} events, in {done.schema}.")  # noqa: T201
 
 

@@ -1,5 +1,5 @@
--- The rooms of the database, and who may enter them. Run by the database's owner, before the projector and the gateway;
--- safe to repeat.
+-- The rooms of the database, and who may enter them. Run by a superuser who owns the database, before the projector and
+-- the gateway start; safe to repeat.
 
 REVOKE ALL ON DATABASE pressroom FROM PUBLIC;
 GRANT CONNECT, CREATE ON DATABASE pressroom TO projector;
@@ -25,6 +25,11 @@ COMMENT ON COLUMN archive.events.headers IS 'Its headers, as a JSON object';
 COMMENT ON COLUMN archive.events.body IS 'Its body, byte for byte';
 COMMENT ON COLUMN archive.events.sha256 IS 'The hash of subject, headers and body (services/projector/archive.py)';
 COMMENT ON COLUMN archive.events.archived_at IS 'When it was archived';
+-- Also where somebody made it before.
+ALTER SCHEMA archive OWNER TO CURRENT_USER;
+ALTER TABLE archive.events OWNER TO CURRENT_USER;
+REVOKE ALL ON SCHEMA archive FROM projector;
+REVOKE ALL ON archive.events FROM projector;
 GRANT USAGE ON SCHEMA archive TO projector;
 GRANT SELECT, INSERT ON archive.events TO projector;
 

@@ -7,7 +7,6 @@ either may die at any moment: each event is applied once.
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -16,7 +15,7 @@ from chassis.database import DataRefused, named_failures
 from chassis.jetstream_log import Entry
 from contracts.subjects import WorkflowKey
 from services.projector import archive, generation
-from services.projector.batch import Batch, Held, fold, workflows_in
+from services.projector.batch import Batch, Held, Step, fold, steps, workflows_in
 from services.projector.generation import Checkpoint
 from services.projector.table import Table
 from services.projector.tables import TABLES
@@ -49,60 +48,54 @@ class Overtaken(Exception):
 
 
 async def apply(
-    connection: "Connection",
-    checkpoint: Checkpoint,
-    entries: Sequence[Entry],
-    *,
-    while_live: bool,
-    archived: bool,
+    connection: "Connection", checkpoint: Checkpoint, entries: Sequence[Entry], *, while_live: bool
 ) -> Checkpoint:
     """Applies entries that stand right behind the checkpoint. -> the checkpoint behind them
 
     Where the database can not store one of them, they are applied one by one, so that only the bad one's workflow is
-    held. `while_live`: only as long as these are the tables that readers see. `archived`: into the archive as well.
-    Raises Overtaken, DatabaseUnavailable, DatabaseNotSetUp.
+    held. `while_live`: only as long as these are the tables that readers see. Raises Overtaken, LogInDoubt,
+    DatabaseUnavailable, DatabaseNotSetUp.
     """
-    duty = _Duty(connection, while_live, archived)
+    taken = steps(entries)
     try:
-        return await duty.write(checkpoint, entries, {})
+        return await _write_batch(connection, checkpoint, taken, {}, while_live=while_live)
     except DataRefused as refused:
-        if len(entries) == 1:
-            return await duty.write(checkpoint, entries, {entries[0].position: str(refused)})
+        if len(taken) == 1:
+            refusals = {entries[0].position: str(refused)}
+            return await _write_batch(connection, checkpoint, taken, refusals, while_live=while_live)
         for entry in entries:
-            checkpoint = await apply(connection, checkpoint, [entry], while_live=while_live, archived=archived)
+            checkpoint = await apply(connection, checkpoint, [entry], while_live=while_live)
         return checkpoint
 
 
-@dataclass(frozen=True)
-class _Duty:
-    """What a batch has to do beside its rows."""
+async def _write_batch(
+    connection: "Connection",
+    checkpoint: Checkpoint,
+    taken: Sequence[Step],
+    refused: Mapping[int, str],
+    *,
+    while_live: bool,
+) -> Checkpoint:
+    """One batch in one transaction. Raises DataRefused for one that can not be stored."""
+    began = time.monotonic()
+    with named_failures():
+        async with connection.transaction():
+            if while_live and await generation.locked_live(connection) != checkpoint.generation:
+                raise Overtaken("other tables are live now")
+            await _lock(connection, checkpoint)
+            batch = await _folded(connection, checkpoint, taken, refused)
+            await _write(connection, checkpoint, taken, batch)
+    _tell(batch, taken, time.monotonic() - began)
+    return checkpoint.moved_to(taken[-1].entry.position)
 
-    connection: "Connection"
-    while_live: bool
-    archived: bool
 
-    async def write(self, checkpoint: Checkpoint, entries: Sequence[Entry], refused: Mapping[int, str]) -> Checkpoint:
-        """One batch in one transaction. Raises DataRefused for one that can not be stored."""
-        began = time.monotonic()
-        with named_failures():
-            async with self.connection.transaction():
-                batch = await self._write(checkpoint, entries, refused)
-        _tell(batch, entries, time.monotonic() - began)
-        return checkpoint.moved_to(entries[-1].position)
-
-    async def _write(self, checkpoint: Checkpoint, entries: Sequence[Entry], refused: Mapping[int, str]) -> Batch:
-        connection = self.connection
-        if self.while_live and await generation.locked_live(connection) != checkpoint.generation:
-            raise Overtaken("other tables are live now")
-        await _lock(connection, checkpoint)
-        batch = await _folded(connection, checkpoint, entries, refused)
-        for table in TABLES:
-            await _upsert(connection, checkpoint.schema, table, batch.rows.get(table.name, {}).values())
-        await _hold(connection, checkpoint, batch.held)
-        if self.archived:
-            await archive.keep(connection, checkpoint.epoch, entries)
-        await connection.execute(MOVE, checkpoint.generation, entries[-1].position, batch.applied, batch.left_out)
-        return batch
+async def _write(connection: "Connection", checkpoint: Checkpoint, taken: Sequence[Step], batch: Batch) -> None:
+    for table in TABLES:
+        await _upsert(connection, checkpoint.schema, table, batch.rows.get(table.name, {}).values())
+    await _hold(connection, checkpoint, batch.held)
+    await archive.keep(connection, checkpoint.epoch, [step.entry for step in taken])
+    last = taken[-1].entry.position
+    await connection.execute(MOVE, checkpoint.generation, last, batch.applied, batch.left_out)
 
 
 async def _lock(connection: "Connection", checkpoint: Checkpoint) -> None:
@@ -117,11 +110,11 @@ async def _lock(connection: "Connection", checkpoint: Checkpoint) -> None:
 
 
 async def _folded(
-    connection: "Connection", checkpoint: Checkpoint, entries: Sequence[Entry], refused: Mapping[int, str]
+    connection: "Connection", checkpoint: Checkpoint, taken: Sequence[Step], refused: Mapping[int, str]
 ) -> Batch:
-    keys = list(workflows_in(entries))
+    keys = list(workflows_in(taken))
     rows = await _rows_so_far(connection, checkpoint, keys)
-    return fold(entries, TABLES, rows, await _held(connection, checkpoint, keys), refused)
+    return fold(taken, TABLES, rows, await _held(connection, checkpoint, keys), refused)
 
 
 async def _rows_so_far(
@@ -170,13 +163,13 @@ def _value(value: Any, kind: str) -> Any:
     return json.dumps(value, allow_nan=False) if kind == "jsonb" and value is not None else value
 
 
-def _tell(batch: Batch, entries: Sequence[Entry], elapsed_s: float) -> None:
+def _tell(batch: Batch, taken: Sequence[Step], elapsed_s: float) -> None:
     for key, held in batch.held.items():
-        if held.position >= entries[0].position:
+        if held.position >= taken[0].entry.position:
             log.error("workflow held", workflow_id=key.workflow_id, position=held.position, why=held.error)
     log.debug(
         "applied",
-        position=entries[-1].position,
+        position=taken[-1].entry.position,
         events=batch.applied,
         held=batch.left_out,
         elapsed_ms=round(elapsed_s * 1000, 1),

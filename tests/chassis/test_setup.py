@@ -12,7 +12,7 @@ import pytest
 from chassis.event_store import StoreUnavailable
 from chassis.jetstream_log import BUCKET, JetStreamLog
 from chassis.jetstream_store import STREAM
-from chassis.setup import TopologyConflict
+from chassis.setup import TopologyConflict, reconcile
 from chassis.topology import SET_UP, stream
 from contracts.services import PROJECTOR, STAGES, WRITER
 from contracts.subjects import WorkflowKey
@@ -59,6 +59,32 @@ class TestIdOfTheLog:
         await own_plant.api(f"STREAM.DELETE.{BUCKET}")
         assert nameless(await own_plant.set_up()) == CREATED[:2]
         assert await epoch(own_plant)
+
+    async def test_several_set_ups_at_once_give_one(self, bare_plant: Plant) -> None:
+        connections = [await bare_plant.connect(SET_UP) for _ in range(8)]
+        runs = await asyncio.gather(*(reconcile(one, bare_plant.settings()) for one in connections))
+        assert [line for run in runs for line in run if "id is" in line] == [
+            f"the log's id is {await epoch(bare_plant)}"
+        ]
+
+    async def test_several_set_ups_of_a_log_made_anew_give_one(self, own_plant: Plant) -> None:
+        first = await epoch(own_plant)
+        await own_plant.api(f"STREAM.DELETE.{STREAM}")
+        connections = [await own_plant.connect(SET_UP) for _ in range(8)]
+        runs = await asyncio.gather(*(reconcile(one, own_plant.settings()) for one in connections))
+        assert [line for run in runs for line in run if "id is" in line] == [
+            f"the log's id is {await epoch(own_plant)}"
+        ]
+        assert await epoch(own_plant) != first
+
+    async def test_id_of_a_log_that_is_just_being_made_is_taken(self, own_plant: Plant) -> None:
+        first = await epoch(own_plant)
+        log = (await own_plant.api(f"STREAM.INFO.{STREAM}"))["config"]
+        await own_plant.api(f"STREAM.DELETE.{STREAM}")
+        late = asyncio.create_task(own_plant.set_up())
+        await own_plant.api(f"STREAM.CREATE.{STREAM}", log)
+        assert await late == [f"created the consumer {stage}" for stage in STAGES]
+        assert await epoch(own_plant) == first
 
     async def test_log_that_is_not_set_up_has_none(self, bare_plant: Plant) -> None:
         with pytest.raises(StoreUnavailable):

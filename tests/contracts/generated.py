@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Le, MinLen
 from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic import AwareDatetime
@@ -47,8 +47,12 @@ def _field(name: str, field: FieldInfo) -> st.SearchStrategy[Any]:
 
 
 def _values(kind: Any, limits: list[Any]) -> st.SearchStrategy[Any]:
-    least: Any = next((limit.ge for limit in limits if isinstance(limit, Ge)), -(2**53))
+    least: Any = next((limit.ge for limit in limits if isinstance(limit, Ge)), None)
+    most: Any = next((limit.le for limit in limits if isinstance(limit, Le)), None)
     length_min = next((limit.min_length for limit in limits if isinstance(limit, MinLen)), 0)
+    if get_origin(kind) is Annotated:
+        told, *more = get_args(kind)
+        return _values(told, [*limits, *(limit for field in more for limit in getattr(field, "metadata", []))])
     if get_origin(kind) in (Union, UnionType):
         return st.one_of([_values(one, limits) for one in get_args(kind)])
     if get_origin(kind) is tuple:
@@ -56,9 +60,9 @@ def _values(kind: Any, limits: list[Any]) -> st.SearchStrategy[Any]:
     if kind is AwareDatetime:
         return times
     if kind is int:
-        return st.integers(least, 2**53)
+        return st.integers(least, most)
     if kind is float:
-        return st.floats(allow_nan=False, allow_infinity=False)
+        return st.floats(least, most, allow_nan=False, allow_infinity=False)
     if kind is str:
         return st.text(max_size=20)
     if issubclass(kind, Part):

@@ -1,15 +1,18 @@
 """The envelope: what is written is what is read, and what cannot be read is told apart from what is too new."""
 
 import json
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
+from typing import Any, get_origin
 
 import pytest
 from hypothesis import given as for_any
 from hypothesis import strategies as st
+from pydantic import FailFast, ValidationError
 
 from contracts.envelope import (
     CAUSE,
     ID,
+    ID_LENGTH_MAX,
     SOURCE,
     TIME,
     TRACE,
@@ -21,10 +24,30 @@ from contracts.envelope import (
     decode,
     encode,
 )
-from contracts.events import BlogWritten, Event, ResearchCompleted, Source
-from contracts.subjects import EventSubject, WorkflowKey
+from contracts.events import (
+    COST_USD_MAX,
+    EVENT_TYPES,
+    MOMENT_MAX,
+    MOMENT_MIN,
+    NUMBER_MAX,
+    BlogWritten,
+    Event,
+    ResearchCompleted,
+    Source,
+)
+from contracts.subjects import WRITTEN_BY, EventSubject, WorkflowKey
 from tests.contracts.generated import events, quick, times, tokens
-from tests.contracts.given import KEY, NOON, as_recorded, completed, requested
+from tests.contracts.given import (
+    KEY,
+    NOON,
+    USAGE,
+    as_recorded,
+    attempt_failed,
+    blog_written,
+    completed,
+    requested,
+    researched,
+)
 
 SUBJECT = str(EventSubject(KEY, "writer", "workflow-completed", 9))
 HEADERS = {ID: "id-1", TIME: NOON.isoformat()}
@@ -100,6 +123,19 @@ class TestWrittenAndRead:
     def test_time_keeps_its_moment_in_any_zone(self) -> None:
         there = NOON.astimezone(timezone(timedelta(hours=5, minutes=45)))
         assert read(BODY, headers=HEADERS | {TIME: there.isoformat()}).recorded_at == NOON
+
+    @pytest.mark.parametrize("offset", ["+05:45", "-12:00", "+00:00:30", "-23:59:59"])
+    def test_time_is_told_in_utc(self, offset: str) -> None:
+        recorded = read(BODY, headers=HEADERS | {TIME: f"2027-03-01T12:00:00{offset}"})
+        assert recorded.recorded_at.utcoffset() == timedelta(0)
+
+    @pytest.mark.parametrize("moment", [MOMENT_MIN, MOMENT_MAX], ids=str)
+    def test_the_first_and_the_last_moment_are_read(self, moment: datetime) -> None:
+        assert read(BODY, headers=HEADERS | {TIME: moment.isoformat()}).recorded_at == moment
+
+    @pytest.mark.parametrize("id", ["1", "i" * ID_LENGTH_MAX], ids=["shortest", "longest"])
+    def test_an_id_is_read_as_it_is(self, id: str) -> None:
+        assert read(BODY, headers=HEADERS | {ID: id}).id == id
 
     def test_headers_of_others_are_no_matter(self) -> None:
         assert read(BODY, headers=HEADERS | {"Nats-Stream": "WORKFLOW"}) == read(BODY)
@@ -212,6 +248,28 @@ class TestMalformed:
         with pytest.raises(Malformed, match="position 4"):
             read(BODY, headers=headers)
 
+    @pytest.mark.parametrize(
+        "moment",
+        [
+            "0001-01-01T00:00:00+00:00",
+            "0001-01-01T00:00:00+23:59",
+            "1969-12-31T23:59:59+00:00",
+            "9000-01-01T00:00:00-00:01",
+            "9999-12-31T23:59:59+00:00",
+            "9999-12-31T23:59:59-23:59",
+        ],
+    )
+    def test_a_time_outside_the_years_is_malformed(self, moment: str) -> None:
+        with pytest.raises(Malformed, match="position 4: ce-time lies outside the years 1970 to 9000"):
+            read(BODY, headers=HEADERS | {TIME: moment})
+
+    @pytest.mark.parametrize(
+        "id", ["", "i" * (ID_LENGTH_MAX + 1), "a\x00b", "\udcff"], ids=["empty", "too long", "zero", "half a pair"]
+    )
+    def test_an_id_that_no_index_holds_is_malformed(self, id: str) -> None:
+        with pytest.raises(Malformed, match="position 4: ce-id is not 1 to 200 characters that can be stored"):
+            read(BODY, headers=HEADERS | {ID: id})
+
     def test_what_was_written_is_not_repeated(self) -> None:
         with pytest.raises(Malformed) as malformed:
             read(BODY | {"run": "a secret topic"})
@@ -225,3 +283,97 @@ class TestMalformed:
     def test_any_other_body_is_unreadable(self, body: bytes) -> None:
         with pytest.raises(UnreadableEvent):
             read(body)
+
+
+def body_of(event: Event) -> dict[str, Any]:
+    return json.loads(event.model_dump_json())
+
+
+def read_as(kind: str, body: bytes | dict[str, Any]) -> Event:
+    """The event of this type that stands in this body."""
+    return read(body, subject=str(EventSubject(KEY, WRITTEN_BY.get(kind, "writer"), kind, 7))).event
+
+
+class TestNumbers:
+    """What JSON's readers tell apart, and Postgres can store."""
+
+    @pytest.mark.parametrize("edition", [1, NUMBER_MAX])
+    def test_a_number_is_read_to_the_last_digit(self, edition: int) -> None:
+        event = read_as("blog-written", body_of(blog_written()) | {"edition": edition})
+        assert isinstance(event, BlogWritten) and event.edition == edition
+
+    @pytest.mark.parametrize("number", [NUMBER_MAX + 1, 2**80, 10**400], ids=["next", "large", "huge"])
+    @pytest.mark.parametrize("name", ["run", "attempt", "edition"])
+    def test_a_larger_ordinal_is_malformed(self, name: str, number: int) -> None:
+        with pytest.raises(Malformed, match=name):
+            read_as("blog-written", body_of(blog_written()) | {name: number})
+
+    def test_a_larger_count_is_malformed(self) -> None:
+        usage = json.loads(USAGE.model_dump_json()) | {"input_tokens": NUMBER_MAX + 1}
+        with pytest.raises(Malformed, match="input_tokens"):
+            read_as("blog-written", body_of(blog_written()) | {"usage": usage})
+
+    @pytest.mark.parametrize("number", [NUMBER_MAX + 1, -NUMBER_MAX - 1])
+    def test_a_larger_citation_is_malformed(self, number: int) -> None:
+        with pytest.raises(Malformed, match="cited"):
+            read_as("blog-written", body_of(blog_written()) | {"cited": [1, number]})
+
+    @pytest.mark.parametrize("cost", [0.0, 0.0021, COST_USD_MAX, None])
+    def test_a_cost_is_read_as_it_is(self, cost: float | None) -> None:
+        usage = json.loads(USAGE.model_dump_json()) | {"cost_usd": cost}
+        event = read_as("blog-written", body_of(blog_written()) | {"usage": usage})
+        assert isinstance(event, BlogWritten) and event.usage and event.usage.cost_usd == cost
+
+    @pytest.mark.parametrize("cost", ["NaN", "Infinity", "-Infinity", "1e400", "1e300", "-0.01"])
+    def test_any_other_cost_is_malformed(self, cost: str) -> None:
+        body = blog_written().model_dump_json().replace(str(USAGE.cost_usd), cost)
+        with pytest.raises(Malformed, match="cost_usd"):
+            read_as("blog-written", body.encode())
+
+
+class TestMoments:
+    @pytest.mark.parametrize(
+        "moment", ["0001-01-01T00:00:00+12:00", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00"]
+    )
+    def test_a_retry_outside_the_years_is_malformed(self, moment: str) -> None:
+        with pytest.raises(Malformed, match="retry_at"):
+            read_as("attempt-failed", body_of(attempt_failed("blog")) | {"retry_at": moment})
+
+    @pytest.mark.parametrize(
+        "moment", ["0001-01-01T00:00:00+12:00", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00"]
+    )
+    def test_a_page_outside_the_years_is_malformed(self, moment: str) -> None:
+        body = body_of(researched(sources=1))
+        body["sources"][0]["retrieved_at"] = moment
+        with pytest.raises(Malformed, match="retrieved_at"):
+            read_as("research-completed", body)
+
+
+BAD: list[dict[str, Any]] = [{}] * 300_000
+MANY = {f"unknown-{number}": 0 for number in range(60_000)}
+FLOODS: dict[str, tuple[Event, dict[str, Any]]] = {
+    "sources": (researched(), {"sources": BAD}),
+    "citations": (blog_written(), {"cited": BAD}),
+    "platforms": (requested(), {"platforms": BAD}),
+    "request ids": (blog_written(), {"usage": {"provider": "p", "model": "m", "request_ids": BAD}}),
+    "fields of an event": (completed(), MANY),
+    "fields of a part": (blog_written(), {"usage": MANY}),
+    "fields of an item": (researched(), {"sources": [MANY]}),
+}
+
+
+class TestFloods:
+    """A body of 1 MB holds 300,000 mistakes. Each of them told would cost 3 s and 1.2 GB."""
+
+    @pytest.mark.parametrize(("event", "wrong"), FLOODS.values(), ids=FLOODS)
+    def test_a_flood_of_mistakes_is_few_errors(self, event: Event, wrong: dict[str, Any]) -> None:
+        with pytest.raises(Malformed) as malformed:
+            read_as(event.type, body_of(event) | wrong)
+        assert isinstance(malformed.value.__cause__, ValidationError)
+        assert malformed.value.__cause__.error_count() < 10
+
+    @pytest.mark.parametrize("kind", EVENT_TYPES.values(), ids=lambda kind: kind.__name__)
+    def test_every_list_ends_at_its_first_error(self, kind: type[Event]) -> None:
+        for name, field in kind.model_fields.items():
+            is_list = get_origin(field.annotation) is tuple
+            assert not is_list or FailFast() in field.metadata, f"give {kind.__name__}.{name} FIRST_ERROR"

@@ -34,3 +34,17 @@ async def test_every_folder_that_the_readme_names_exists() -> None:
     layout = next(block for block in blocks("") if block.startswith("contracts/"))
     for name in re.findall(r"^([a-z]+)/?  ", layout, re.MULTILINE):
         assert (ROOT / name).exists(), name
+
+
+async def test_every_read_that_the_readme_names_is_documented(system: System) -> None:
+    readme = (ROOT / "README.md").read_text()
+    table = readme.partition("## Find it again")[2].partition("Lists come in pages")[0]
+    named = {nameless(path) for path in re.findall(r"`(/[^`?]+)`", table)}
+    document = (await system.http.get("/openapi.json")).json()
+    served = {nameless(path) for path, operations in document["paths"].items() if "get" in operations}
+    assert named == served
+
+
+def nameless(path: str) -> str:
+    """The path, whatever its parameters are called."""
+    return re.sub(r"\{[^}]*\}", "{}", path)

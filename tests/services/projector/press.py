@@ -163,7 +163,7 @@ class Press:
 
     async def until_projected(self, position: int | None = None) -> None:
         """Waits until the tables contain the event at this position, by default the last one of the log."""
-        wanted = position or await (await self.log()).end()
+        wanted = await (await self.log()).end() if position is None else position
 
         async def is_there() -> bool:
             with contextlib.suppress(Exception):  # the views may not be there yet, or Postgres not back
@@ -207,10 +207,10 @@ class Press:
             writer = await self.connection(parse(entry.subject).service)
             await writer.ask(entry.subject, entry.body, headers=dict(entry.headers), timeout_s=10)
 
-    async def make_database_anew(self) -> None:
-        """Empties the database and sets it up again."""
+    async def make_database_anew(self, *, keep: str = "nothing") -> None:
+        """Empties the database, but for this schema, and sets it up again."""
         schemas = await (await self.database()).fetch(
-            "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(read|projection|archive)'"
+            "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(read|projection|archive)' AND nspname <> $1", keep
         )
         for schema in schemas:
             await (await self.database()).execute(f"DROP SCHEMA {schema['nspname']} CASCADE")

@@ -13,7 +13,7 @@ from chassis.jetstream_log import Entry
 from contracts.envelope import encode
 from contracts.events import Event, WorkflowRequested
 from contracts.subjects import EventSubject, WorkflowKey
-from services.projector.batch import Batch, Held, fold
+from services.projector.batch import Batch, Held, fold, steps
 from services.projector.tables import TABLES
 from services.projector.verify.slow_fold.rows import rows_of
 from tests.contracts.generated import events, histories, quick
@@ -39,7 +39,7 @@ def applied(batches: Sequence[Sequence[Entry]]) -> tuple[Rows, Batch]:
     so_far, held = dict[WorkflowKey, Any](), dict[WorkflowKey, Held]()
     batch = Batch()
     for entries in batches:
-        batch = fold(entries, TABLES, so_far, held, {})
+        batch = fold(steps(entries), TABLES, so_far, held, {})
         held = batch.held
         for name, rows in batch.rows.items():
             tables[name] |= rows
@@ -130,7 +130,7 @@ class TestHeld:
 
     def test_what_the_database_refused_is_held_with_its_reason(self) -> None:
         entries = entries_of(everything())
-        batch = fold(entries, TABLES, {}, {}, {2: "index row too large"})
+        batch = fold(steps(entries), TABLES, {}, {}, {2: "index row too large"})
         assert (batch.held[KEY].error, batch.held[KEY].position) == ("index row too large", 2)
         assert not batch.rows["blog_posts"]
 

@@ -1,5 +1,6 @@
 """The projector on a real log and a real Postgres: every event is applied once, whatever dies and whoever else runs."""
 
+import random
 from contextlib import suppress
 
 import pytest
@@ -8,8 +9,10 @@ from asyncpg import InsufficientPrivilegeError
 from chassis.jetstream_store import STREAM
 from contracts.services import GATEWAY, PROJECTOR, WRITER
 from contracts.subjects import EventSubject, WorkflowKey
+from local.postgres import ADMIN
 from services.projector.generation import locked_live
 from services.projector.projector import connect
+from services.projector.setup import set_up
 from tests.contracts.given import blog_written, claimed, completed, everything, requested
 from tests.services.projector.press import Press, made_up, new_key, record_mixed
 
@@ -142,16 +145,17 @@ class TestPoison:
         assert (held["position"], held["events"]) == (position, 2)
         assert why in held["error"]
 
-    async def test_event_that_postgres_cannot_store_holds_its_workflow_alone(self, own_press: Press) -> None:
+    async def test_event_that_postgres_refuses_holds_its_workflow_alone(self, own_press: Press) -> None:
+        await own_press.project()
+        await (await own_press.database()).execute("ALTER TABLE read_1.blog_posts ADD CHECK (title <> 'Forbidden')")
         bad, good = new_key(), new_key()
-        large = blog_written().model_copy(update={"edition": 2**80})
         await own_press.record(bad, requested())
         await own_press.record(good, requested())
-        await own_press.record(bad, large)
+        await own_press.record(bad, blog_written(title="Forbidden"))
         await own_press.record(good, *everything()[1:], completed())
         await own_press.project()
         assert (await own_press.row("workflows", good))["status"] == "completed"
-        assert "int64" in (await own_press.row("quarantine", bad))["error"]
+        assert "violates check constraint" in (await own_press.row("quarantine", bad))["error"]
         assert await own_press.rows("blog_posts", bad) == []
         await equal(own_press)
 
@@ -164,6 +168,17 @@ class TestPoison:
         await own_press.project()
         held = await own_press.row("quarantine", WorkflowKey("local", name.replace("\0", "\ufffd")))
         assert "is not" in held["error"]
+        await equal(own_press)
+
+    async def test_name_too_long_for_an_index_is_held_under_its_beginning(self, own_press: Press) -> None:
+        writer = await own_press.connection(WRITER)
+        name = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=3000))
+        subject = str(EventSubject(WorkflowKey("local", "NAME"), WRITER, "blog-written", 1)).replace("NAME", name)
+        await writer.ask(subject, b"{}", timeout_s=10)
+        await own_press.record(new_key(), *everything(), completed())
+        await own_press.project()
+        (held,) = await (await own_press.database()).fetch("SELECT * FROM read.quarantine")
+        assert held["workflow_id"].startswith(name[:32]) and len(held["workflow_id"]) <= 64
         await equal(own_press)
 
     async def test_applied_and_held_are_all_events(self, own_press: Press) -> None:
@@ -194,7 +209,7 @@ class TestDoubt:
         await own_press.project()
         await own_press.roll_log_back(2)
         async with own_press.projecting() as projector:
-            await own_press.until_trouble(projector, "has lost its event 4")
+            await own_press.until_trouble(projector, "the log ends at 2: it has lost event 4")
 
     async def test_log_with_another_event_at_the_checkpoint_is_refused(self, own_press: Press) -> None:
         await own_press.record(new_key(), *everything())
@@ -202,14 +217,55 @@ class TestDoubt:
         await own_press.roll_log_back(2)
         await own_press.record(new_key(), *everything())
         async with own_press.projecting() as projector:
-            await own_press.until_trouble(projector, "event 4 is not the one that was archived")
+            await own_press.until_trouble(projector, "event 4 is not the one that was applied")
 
-    async def test_hole_in_the_log_is_never_skipped(self, own_press: Press) -> None:
+    @pytest.mark.parametrize("lost", [1, 3, 4])
+    async def test_hole_in_the_log_is_never_skipped(self, own_press: Press, lost: int) -> None:
         await own_press.record(new_key(), *everything())
-        await own_press.api(f"STREAM.MSG.DELETE.{STREAM}", {"seq": 3})
+        await own_press.api(f"STREAM.MSG.DELETE.{STREAM}", {"seq": lost})
         async with own_press.projecting() as projector:
-            await own_press.until_trouble(projector, "event 3 is missing")
+            await own_press.until_trouble(projector, "the log has holes: it ends at 4 and holds 3 events")
         assert (await own_press.checkpoint())["position"] == 0
+
+    async def test_log_replaced_under_a_running_projector_is_noticed(self, own_press: Press) -> None:
+        async with own_press.projecting() as projector:
+            await own_press.until_projected(await own_press.record(new_key(), *everything()))
+            await own_press.make_log_anew()
+            await own_press.until_trouble(projector, "is not the one that the read tables were built from")
+            await own_press.record(new_key(), *everything(), completed())
+            await own_press.until_trouble(projector, "is not the one that the read tables were built from")
+        assert (await own_press.checkpoint())["position"] == 4
+
+    async def test_log_rolled_back_under_a_running_projector_is_noticed(self, own_press: Press) -> None:
+        async with own_press.projecting() as projector:
+            await own_press.until_projected(await own_press.record(new_key(), *everything()))
+            await own_press.roll_log_back(2)
+            await own_press.record(new_key(), *everything(), completed())
+            await own_press.until_trouble(projector, "event 4 is not the one that was applied")
+        assert (await own_press.checkpoint())["position"] == 4
+
+    async def test_empty_tables_take_over_the_log_that_is_there(self, own_press: Press) -> None:
+        async with own_press.projecting():
+            await own_press.until_projected(0)
+        await own_press.make_log_anew()
+        await own_press.record(new_key(), *everything())
+        await own_press.project()
+        await equal(own_press)
+
+    async def test_tables_that_were_thrown_away_are_made_anew_beside_their_archive(self, own_press: Press) -> None:
+        await own_press.record(new_key(), *everything())
+        await own_press.project()
+        await own_press.make_database_anew(keep="archive")
+        await own_press.record(new_key(), *everything())
+        await own_press.project()
+        await equal(own_press)
+
+    async def test_trouble_stays_told_until_a_batch_is_applied(self, own_press: Press) -> None:
+        await own_press.project()
+        await (await own_press.database()).execute("ALTER TABLE archive.events ADD CHECK (position < 1)")
+        await own_press.record(new_key(), requested())
+        async with own_press.projecting() as projector:
+            await own_press.until_trouble(projector, "violates check constraint")
 
     async def test_new_database_beside_an_old_log_is_filled_from_its_beginning(self, own_press: Press) -> None:
         await own_press.record(new_key(), *everything())
@@ -227,6 +283,24 @@ class TestDoubt:
 
 
 class TestRights:
+    async def test_projector_cannot_slip_the_owner_a_function(self, own_press: Press) -> None:
+        """One in a schema of the owner's name would be taken for Postgres' own, where the search path allows it."""
+        projector = await own_press.database(PROJECTOR)
+        await projector.execute(
+            "CREATE SCHEMA postgres; CREATE FUNCTION postgres.pg_advisory_xact_lock(integer) RETURNS void LANGUAGE sql "
+            "AS 'ALTER ROLE projector SUPERUSER'"
+        )
+        await set_up(own_press.running.postgres_url(ADMIN))
+        assert not await projector.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = 'projector'")
+
+    async def test_archive_is_the_owners_whoever_made_it(self, own_press: Press) -> None:
+        await (await own_press.database()).execute(
+            "ALTER SCHEMA archive OWNER TO projector; ALTER TABLE archive.events OWNER TO projector"
+        )
+        await set_up(own_press.running.postgres_url(ADMIN))
+        with pytest.raises(InsufficientPrivilegeError):
+            await (await own_press.database(PROJECTOR)).execute("DELETE FROM archive.events")
+
     @pytest.mark.parametrize("change", ["DELETE FROM", "TRUNCATE", "UPDATE", "DROP TABLE"])
     async def test_projector_cannot_change_the_archive(self, press: Press, change: str) -> None:
         await press.project()

@@ -14,9 +14,10 @@ from chassis.jetstream_store import STREAM
 from contracts.services import GATEWAY, PROJECTOR
 from contracts.subjects import WorkflowKey
 from services.projector import rebuild as module
+from services.projector.archive import LogInDoubt
 from services.projector.generation import Checkpoint
 from services.projector.progress import Told
-from services.projector.projector import LogInDoubt, OtherLog
+from services.projector.reading import OtherLog
 from services.projector.rebuild import CannotRebuild, Rebuild
 from services.projector.tables import TABLES
 from tests.contracts.given import completed, everything, requested
@@ -51,12 +52,12 @@ async def rebuilt(press: Press, *, adopts: bool = False, told: Told = unheard) -
         return await Rebuild(await press.log(), connection, told, adopts).run()
 
 
-async def killed(press: Press) -> None:
+async def killed(press: Press, *, adopts: bool = False) -> None:
     """A rebuild that dies half-way; its connection goes with it."""
     async with press.own_database(PROJECTOR) as connection:
         with pytest.raises(Killed):
             log = CutShort(await press.connection(PROJECTOR))
-            await Rebuild(log, connection, unheard).run()
+            await Rebuild(log, connection, unheard, adopts).run()
 
 
 async def whole_tables(press: Press) -> dict[str, list[Any]]:
@@ -168,6 +169,19 @@ class TestUnderTraffic:
         assert min(seen) >= 60, "a read saw fewer workflows than there were before"
         assert await own_press.differences() == []
 
+    async def test_one_long_reader_holds_the_others_up_only_shortly(
+        self, own_press: Press, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "CHANGE_OVERS_MAX", 2)
+        await own_press.record(new_key(), *everything())
+        await own_press.project()
+        async with own_press.own_database(GATEWAY) as reader, reader.transaction():
+            await reader.fetch("SELECT * FROM read.workflows")
+            with pytest.raises(CannotRebuild, match="readers held the old tables"):
+                await rebuilt(own_press)
+        await rebuilt(own_press)
+        assert await own_press.differences() == []
+
     async def test_two_rebuilds_do_not_meet(self, own_press: Press) -> None:
         await own_press.record(new_key(), *everything())
         await own_press.project()
@@ -231,6 +245,29 @@ class TestLogInDoubt:
             await rebuilt(own_press)
         assert (await own_press.row("workflows", key))["revision"] == 4
 
+    async def test_log_that_is_not_the_archived_one_is_refused_and_the_tables_stay(
+        self, own_press: Press, key: WorkflowKey
+    ) -> None:
+        await own_press.record(key, *everything())
+        await own_press.project()
+        await own_press.roll_log_back(2)
+        await own_press.record(new_key(), *everything())
+        with pytest.raises(LogInDoubt, match="event 3 is not the one that was archived"):
+            await rebuilt(own_press)
+        assert (await own_press.row("workflows", key))["revision"] == 4
+
+    async def test_adoption_that_was_killed_is_taken_up(
+        self, own_press: Press, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "BATCH", 20)
+        await own_press.record(new_key(), *everything())
+        await own_press.project()
+        await own_press.make_log_anew()
+        await record_mixed(own_press, made_up(seed=12, count=20))
+        await killed(own_press, adopts=True)
+        await rebuilt(own_press, adopts=True)
+        assert await own_press.differences() == []
+
     async def test_nothing_to_rebuild_is_a_sentence(self, own_press: Press) -> None:
         with pytest.raises(CannotRebuild, match="there are no read tables yet"):
             await rebuilt(own_press)
@@ -266,7 +303,7 @@ class TestCommand:
         code, out, err = await self.run(own_press)
         assert (code, out) == (1, "")
         assert (
-            err == "The read tables are as they were: "
+            err == "The read tables were not made anew: "
             "there are no read tables yet; the projector makes them when it starts\n"
         )
 
@@ -274,5 +311,5 @@ class TestCommand:
         code, _, err = await self.run(
             own_press, PRESSROOM_POSTGRES_URL="postgresql://projector:canary@127.0.0.1:1/pressroom"
         )
-        assert code == 1 and err.startswith("The read tables are as they were: ")
+        assert code == 1 and err.startswith("The read tables were not made anew: ")
         assert "canary" not in err and "Traceback" not in err
