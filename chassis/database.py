@@ -72,7 +72,7 @@ def named_failures() -> Generator[None]:
     except NOT_SET_UP as missing:
         raise DatabaseNotSetUp(f"the database is not set up for this: {_words(missing)}") from missing
     except AWAY as away:
-        raise DatabaseUnavailable(_words(away)) from away
+        raise DatabaseUnavailable(f"Postgres: {_words(away)}") from away
 
 
 async def open_connection(

@@ -90,6 +90,8 @@ class Projector:
                 self._goes_on(checkpoint)
                 if not entries:
                     await self._wait_for_news()
+                if connection.is_closed():  # else a projector with nothing to do would not notice
+                    raise DatabaseUnavailable("the connection to Postgres broke")
         except Overtaken as overtaken:
             log.debug("overtaken", why=str(overtaken))
 

@@ -78,6 +78,12 @@ class TestKilled:
         await own_press.project()
         await equal(own_press)
 
+    async def test_postgres_that_is_away_is_told_also_when_there_is_nothing_to_do(self, own_press: Press) -> None:
+        async with own_press.projecting() as projector:
+            await own_press.until_projected(await own_press.record(new_key(), *everything()))
+            own_press.kill("postgres")
+            await own_press.until_trouble(projector, "Postgres")
+
     async def test_nats_killed_is_waited_for(self, own_press: Press) -> None:
         async with own_press.projecting():
             await own_press.until_projected(await own_press.record(new_key(), *everything()))
