@@ -15,19 +15,16 @@ from typing import TYPE_CHECKING
 
 from asyncpg.exceptions import DeadlockDetectedError, LockNotAvailableError
 
-from chassis.connection import Connection as Nats
-from chassis.connection import NoAnswer
-from chassis.database import DatabaseUnavailable, DataRefused, named_failures, open_connection
-from chassis.event_store import NotAllowed, StoreUnavailable
+from chassis.database import named_failures
 from chassis.jetstream_log import JetStreamLog
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
-from contracts.services import PROJECTOR
 from services.projector import generation
 from services.projector.archive import LogInDoubt
 from services.projector.generation import Checkpoint
 from services.projector.progress import Told, shown
 from services.projector.reading import OtherLog, refuse_holes, refuse_lost
+from services.projector.task import TROUBLE, connected
 from services.projector.writing import apply
 
 if TYPE_CHECKING:
@@ -50,8 +47,6 @@ COMMAND_S = 600.0
 
 SILENCE_S = 15.0
 """After so long in the middle of a transaction Postgres takes a rebuild for dead: longer than a read of the log may."""
-
-CONNECT_S = 10.0
 
 READERS_MAX_S = 1
 """How long the change-over waits for readers of the old views, and others behind it; then it lets them through."""
@@ -150,28 +145,10 @@ class Rebuild:
 
 
 async def _rebuild(settings: Settings, *, adopts: bool) -> Checkpoint:
-    nats = await _connected(settings)
-    try:
-        url = settings.postgres_url.get_secret_value()
-        connection = await open_connection(
-            url, name="rebuild", command_timeout_s=COMMAND_S, silence_s=SILENCE_S, transaction_s=COMMAND_S
-        )
-        try:
-            with shown("Rebuilding the read tables") as told:
-                return await Rebuild(JetStreamLog(nats), connection, told, adopts).run()
-        finally:
-            connection.terminate()
-    finally:
-        await nats.close()
-
-
-async def _connected(settings: Settings) -> Nats:
-    user, password = settings.nats_user or PROJECTOR, settings.nats_password.get_secret_value()
-    try:
-        async with asyncio.timeout(CONNECT_S):
-            return await Nats.open(settings.nats_url, user=user, password=password, name="rebuild")
-    except TimeoutError as late:
-        raise CannotRebuild(f"NATS does not answer at {settings.nats_url}") from late
+    limits = {"command_timeout_s": COMMAND_S, "silence_s": SILENCE_S, "transaction_s": COMMAND_S}
+    async with connected(settings, "rebuild", **limits) as (log, connection):
+        with shown("Rebuilding the read tables") as told:
+            return await Rebuild(log, connection, told, adopts).run()
 
 
 def main() -> None:
@@ -185,15 +162,7 @@ def main() -> None:
         done = asyncio.run(_rebuild(settings, adopts=chosen.adopt_log))
     except KeyboardInterrupt:
         sys.exit("Stopped. Readers go on with whole tables: the old ones, or the new ones if they had just gone live.")
-    except (
-        CannotRebuild,
-        LogInDoubt,
-        StoreUnavailable,
-        NotAllowed,
-        NoAnswer,
-        DatabaseUnavailable,
-        DataRefused,
-    ) as wrong:
+    except (CannotRebuild, LogInDoubt, *TROUBLE) as wrong:
         sys.exit(f"The read tables were not made anew: {wrong}")
     print(f"The read tables are new: {done.position:,} events, in {done.schema}.")  # noqa: T201
 

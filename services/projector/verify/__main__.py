@@ -11,14 +11,10 @@ from contextlib import ExitStack, contextmanager
 
 from asyncpg.exceptions import PostgresError
 
-from chassis.connection import Connection, NoAnswer
-from chassis.database import DatabaseUnavailable, DataRefused, open_connection
-from chassis.event_store import NotAllowed, StoreUnavailable
-from chassis.jetstream_log import JetStreamLog
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
-from contracts.services import PROJECTOR
 from services.projector.progress import shown
+from services.projector.task import TROUBLE, connected
 from services.projector.verify.examination import Told, examine
 from services.projector.verify.report import Report, words
 from services.projector.verify.snapshot import CannotBeChecked
@@ -26,7 +22,6 @@ from services.projector.verify.snapshot import CannotBeChecked
 DESCRIPTION = """Compares the read tables and the archive with the log, and changes nothing.
 Exit code: 0 where they agree, 1 where they do not, 2 where that could not be found out."""
 
-CONNECT_S = 5.0
 COMMAND_S = 120.0
 """Of one read of the tables; the largest takes seconds on a slow disk."""
 
@@ -48,7 +43,7 @@ async def _main(settings: Settings) -> int:
     try:
         with _display() as told:
             report = await _check(settings, told)
-    except (CannotBeChecked, StoreUnavailable, NoAnswer, NotAllowed, DatabaseUnavailable, DataRefused) as wrong:
+    except (CannotBeChecked, *TROUBLE) as wrong:
         return _not_checked(str(wrong))
     except PostgresError as wrong:
         return _not_checked(f"Postgres refuses: {wrong}")
@@ -63,26 +58,9 @@ def _not_checked(why: str) -> int:
 
 
 async def _check(settings: Settings, told: Told) -> Report:
-    """Connects, compares, and leaves. Raises CannotBeChecked, and what the servers' being away is called."""
-    connection = await _connect(settings)
-    try:
-        url = settings.postgres_url.get_secret_value()
-        database = await open_connection(url, name="verify", command_timeout_s=COMMAND_S)
-        try:
-            return await examine(JetStreamLog(connection), database, told=told)
-        finally:
-            database.terminate()
-    finally:
-        await connection.close()
-
-
-async def _connect(settings: Settings) -> Connection:
-    user, password = settings.nats_user or PROJECTOR, settings.nats_password.get_secret_value()
-    try:
-        async with asyncio.timeout(CONNECT_S):
-            return await Connection.open(settings.nats_url, user=user, password=password, name="verify")
-    except TimeoutError as late:
-        raise CannotBeChecked(f"NATS does not answer at {settings.nats_url}.") from late
+    """Connects, compares, and leaves. Raises CannotBeChecked, and what stands in TROUBLE."""
+    async with connected(settings, "verify", command_timeout_s=COMMAND_S) as (log, database):
+        return await examine(log, database, told=told)
 
 
 @contextmanager

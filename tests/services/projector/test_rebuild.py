@@ -307,6 +307,14 @@ class TestCommand:
             "there are no read tables yet; the projector makes them when it starts\n"
         )
 
+    async def test_nats_that_is_away_is_one_sentence(self, own_press: Press) -> None:
+        code, _, err = await self.run(own_press, PRESSROOM_NATS_URL="nats://127.0.0.1:1")
+        last = err.splitlines()[-1]
+        assert (code, last) == (
+            1,
+            "The read tables were not made anew: NATS does not answer at nats://127.0.0.1:1.",
+        )
+
     async def test_postgres_that_is_away_is_one_sentence(self, own_press: Press) -> None:
         code, _, err = await self.run(
             own_press, PRESSROOM_POSTGRES_URL="postgresql://projector:canary@127.0.0.1:1/pressroom"
