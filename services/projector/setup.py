@@ -1,4 +1,4 @@
-"""The set-up step of the database: its rooms, and who may enter them. Run as the database's owner, safe to repeat.
+"""The set-up step of the database: its rooms, and who may enter them. Run as a superuser who owns it, safe to repeat.
 
 python -m services.projector.setup       before the projector and the gateway start
 """
