@@ -33,6 +33,7 @@ from local.nats import Nats
 from local.postgres import Postgres
 from local.s3 import S3, S3Access
 from local.servers import Running, servers, temporary_folder
+from local.spawn import Account
 from local.state import CannotStart, DataDirectory, is_free
 from local.supervisor import Supervisor
 from tests.local.heard import Process, Words, ordinary_python, python, survivors
@@ -258,13 +259,19 @@ class TestAsRoot:
         if not IS_ROOT:
             return
         monkeypatch.setattr(postgres, "OPEN_PLACE", folder / "open")
+        truly = postgres.succeeds
+
+        def reaches_data(account: Account, *command: str | Path) -> bool:
+            return command[0] == "test" or truly(account, *command)
+
         monkeypatch.setattr(postgres, "succeeds", never)  # nobody reaches neither programs nor data
         async with servers(folder / "closed", postgres=True) as running:
             await postgres_answers(running)
             command = psutil.Process(running.pid("postgres")).cmdline()
         assert command[0].startswith(str(folder / "open" / "programs-"))
         assert not (folder / "closed" / "postgres").exists()
-        monkeypatch.setattr(postgres, "succeeds", always)
+        # From now on the data could be reached; the programs only where this checkout is not private.
+        monkeypatch.setattr(postgres, "succeeds", reaches_data)
         async with servers(folder / "closed", postgres=True) as running:
             assert psutil.Process(running.pid("postgres")).cmdline()[1:3] == command[1:3], "chosen once, for good"
 
@@ -370,10 +377,6 @@ def clusters(folder: Path) -> list[Path]:
 
 def never(*_: object) -> bool:
     return False
-
-
-def always(*_: object) -> bool:
-    return True
 
 
 @contextmanager
