@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.requests import ContentRequest
 from contracts.subjects import TOKEN
 from contracts.websocket import FRAME_BYTES_MAX, describe
-from services.gateway import reads
+from services.gateway import reads, status
 from services.gateway.bodies import BoundedBodies
 from services.gateway.content import serve_content
 from services.gateway.origins import is_welcome
@@ -52,6 +52,7 @@ TAGS = [
     {"name": "Social media posts", "description": "The posts for each platform."},
     {"name": "Images", "description": "The pictures, and what is known of them."},
     {"name": "Quarantine", "description": "What the read tables cannot show, and why."},
+    {"name": "Status", "description": "How Pressroom itself is: its processes, what waits, and what is wrong."},
 ]
 
 _WORKFLOW_ID = "01a20262-4036-74ac-b832-5ff8bc7b6bef"
@@ -146,6 +147,7 @@ def make_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.include_router(router)
     app.include_router(reads.router)
+    app.include_router(status.router)
     app.router.routes.extend(parts.health.routes())
     app.add_middleware(BoundedBodies, bytes_max=FRAME_BYTES_MAX)
     add_problems(app)
