@@ -5,6 +5,7 @@ Nobody answers and nothing waits for it. What is lost is said again a few second
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
@@ -14,6 +15,9 @@ from chassis.event_store import utc_now
 from chassis.health import Health
 from contracts import subjects
 from contracts.presence import EVERY_S, NAME_LENGTH_MAX, PARTS_MAX, SENTENCE_LENGTH_MAX, Presence, printable
+
+LOOK_S = 1.0
+"""How often a process looks whether its health has changed, to say so before its time."""
 
 GOODBYE_S = 1.0
 """How long a process that goes waits for the server to take its last words in."""
@@ -38,30 +42,34 @@ async def announced(
     worker: str,
     load: Callable[[], Load] | None = None,
     every_s: float = EVERY_S,
+    look_s: float = LOOK_S,
 ) -> AsyncGenerator[None]:
     """Says at once and then every few seconds that this process is there, for as long as the block runs; then goodbye.
 
-    `load`: of a stage's process.
+    Sooner where its health has changed. `load`: of a stage's process.
     """
 
-    async def say(*, leaving: bool = False) -> None:
-        told = present(worker, health.report(), load() if load else None, leaving=leaving)
+    async def say(report: dict[str, str], *, leaving: bool = False) -> None:
+        told = present(worker, report, load() if load else None, leaving=leaving)
         with suppress(Disconnected):
             await connection.publish(subjects.presence(service), told.model_dump_json().encode())
 
     async def go_on() -> None:
+        said, said_at = dict[str, str](), -every_s
         while True:
-            await asyncio.sleep(every_s)
-            await say()
+            report, now = health.report(), time.monotonic()
+            if report != said or now - said_at >= every_s:
+                await say(report)
+                said, said_at = report, now
+            await asyncio.sleep(min(look_s, every_s))
 
-    await say()
     saying = asyncio.create_task(go_on())
     try:
         yield
     finally:
         saying.cancel()
         await asyncio.gather(saying, return_exceptions=True)
-        await say(leaving=True)
+        await say(health.report(), leaving=True)
         with suppress(NoAnswer, TimeoutError):
             async with asyncio.timeout(GOODBYE_S):
                 await connection.flush()

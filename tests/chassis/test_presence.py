@@ -92,6 +92,18 @@ async def test_health_and_load_are_those_of_the_moment(plant: Plant, heard: List
     assert (later.parts, later.slots, later.busy) == ({"consumer": "it is refused"}, 4, 3)
 
 
+async def test_changed_health_is_said_before_its_time(plant: Plant, heard: Listener) -> None:
+    trouble = list[str]()
+    health = Health(consumer=lambda: trouble[0] if trouble else None)
+    connection, never_s = await plant.connect(WRITER), 3_600
+    async with announced(connection, WRITER, health, worker="w", every_s=never_s, look_s=OFTEN_S):
+        assert (await heard.next()).is_ready
+        trouble.append("it is refused")
+        assert (await heard.next()).parts == {"consumer": "it is refused"}
+        trouble.clear()
+        assert (await heard.next()).is_ready
+
+
 async def test_service_without_slots_tells_none(plant: Plant) -> None:
     heard = await listener(plant, PROJECTOR)
     async with announced(await plant.connect(PROJECTOR), PROJECTOR, Health(), worker="p"):
