@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from contracts.websocket import FRAME_BYTES_MAX
-from services.gateway import reads, workflows
+from services.gateway import reads, status, workflows
 from services.gateway.asyncapi import asyncapi
 from services.gateway.bodies import BoundedBodies
 from services.gateway.content import serve_content
@@ -38,6 +38,7 @@ TAGS = [
     {"name": "Social media posts", "description": "The posts for each platform."},
     {"name": "Images", "description": "The pictures, and what is known of them."},
     {"name": "Quarantine", "description": "What the read tables cannot show, and why."},
+    {"name": "Status", "description": "How Pressroom itself is: its processes, what waits, and what is wrong."},
 ]
 
 router = APIRouter()
@@ -57,6 +58,7 @@ def make_app(parts: Parts) -> FastAPI:
     app.include_router(router)
     app.include_router(workflows.router)
     app.include_router(reads.router)
+    app.include_router(status.router)
     app.router.routes.extend(parts.health.routes())
     app.add_middleware(BoundedBodies, bytes_max=FRAME_BYTES_MAX)
     add_problems(app)

@@ -187,3 +187,14 @@ QUARANTINE = f"""
            ) AS page) AS found
 """
 """$2: older than this position, $3: at most so many."""
+
+# ---------------------------------------------------------------- the tables themselves
+
+PROJECTION = f"""
+    SELECT ({POSITION}) AS position,
+           (SELECT to_jsonb(one) FROM (
+               SELECT generation, position, moved_at, (SELECT count(*) FROM read.quarantine) AS held
+               FROM read.checkpoint
+           ) AS one) AS found
+"""
+"""Of all owners: it is about the tables, not about what is in them."""
