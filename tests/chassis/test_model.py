@@ -389,7 +389,7 @@ COUNTED: dict[str, Any] = {
     "output_tokens_details": {"reasoning_tokens": 90},
     "total_tokens": 200,
 }
-MESSAGE = {
+MESSAGE: dict[str, Any] = {
     "id": "msg_1",
     "type": "message",
     "status": "completed",

@@ -1,5 +1,6 @@
 """Prices: what a call costs by the table, what stays unknown, and which tables can be used."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -25,9 +26,11 @@ from chassis.prices import (
 )
 from chassis.settings import Settings
 from contracts.events import NUMBER_MAX, Usage
+from local.services import STANDIN
 
 quick = settings(max_examples=100, deadline=None)
 
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "cost.md").read_text()
 DATED = "as_of = 2026-11-25\n"
 counts = st.integers(0, NUMBER_MAX)
 dollars = st.decimals(0, 1_000_000, places=4)
@@ -91,6 +94,9 @@ class TestCost:
         prices = Prices({"p": ProviderPrices(models={"brush": ModelPrice(image=Decimal("0.04"))})})
         usage = Usage(provider="p", model="brush", images=2)
         assert prices.cost(usage, is_counted=False) == 0.08
+
+    def test_standin_of_one_machine_is_free_by_its_name(self) -> None:
+        assert BUILT_IN.providers[STANDIN].free
 
     def test_free_provider_costs_nothing_whatever_it_does(self) -> None:
         usage = Usage(provider="stand-in", model="anything", output_tokens=9, searches=1, images=1)
@@ -242,6 +248,14 @@ class TestOwnFile:
     def test_it_changes_one_price_of_a_provider(self, tmp_path: Path) -> None:
         prices = load_prices(own("[providers.tavily]\ncredit = 0.005\n", tmp_path))
         assert prices.of_credits("tavily", 2) == 0.01
+
+    def test_example_of_the_documentation_is_one(self, tmp_path: Path) -> None:
+        (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+        file = tmp_path / "prices.toml"
+        file.write_text(example)
+        prices = load_prices(file)
+        assert prices.cost(Usage(provider="pictures.example.org", model="brush", images=1), is_counted=False) == 0.04
+        assert prices.cost(luna(output_tokens=10**6)) == 0.5
 
 
 class TestUnusableFile:
