@@ -156,14 +156,14 @@ class Model:
 
     async def write(self, *, instructions: str, input: str, say: Say | None = None) -> Written:
         """A text as instructed about this input. `say` hears it piece by piece while it is written."""
-        with _named():
+        with self._call(self._text_model):
             response = await self._respond(instructions, input, say)
         usage = self._usage(response, instructions)
         return Written(_text(response, usage), usage)
 
     async def search(self, *, instructions: str, input: str, say: Say | None = None) -> Searched:
         """Searches the web, and writes about what was found."""
-        with _named():
+        with self._call(self._text_model):
             response = await self._respond(
                 instructions,
                 input,
@@ -176,15 +176,15 @@ class Model:
 
     async def draw(self, prompt: str) -> Drawn:
         """A picture of what the prompt says."""
-        with _named():
+        with self._call(self._image_model):
             answer = cast(
                 object,
                 await self._client.images.generate(
                     model=self._image_model, prompt=prompt, size=cast(Any, self._image_size), n=1
                 ),
             )
-        if not isinstance(answer, ImagesResponse):  # a web page, say: the SDK passes on as text what is no JSON
-            raise AnswerMalformed(cost_known=False)
+            if not isinstance(answer, ImagesResponse):  # a web page, say: the SDK passes on as text what is no JSON
+                raise AnswerMalformed(cost_known=False)
         usage = self._usage_of_picture(answer, prompt)
         encoded = answer.data[0].b64_json if answer.data else None
         if not encoded or len(encoded) > PICTURE_BYTES_MAX * 4 // 3 + 4:
@@ -193,6 +193,17 @@ class Model:
             return Drawn(base64.b64decode(encoded, validate=True), usage)
         except binascii.Error as wrong:
             raise AnswerMalformed("The model's answer holds no readable picture.", usage=usage) from wrong
+
+    @contextmanager
+    def _call(self, model: str) -> Generator[None]:
+        """One call. Its failure has a name; where it may have been billed, it tells of a call at an unknown cost."""
+        try:
+            with _named():
+                yield
+        except WorkFailed as failed:
+            if not failed.cost_known:
+                failed.usage = failed.usage or Usage(provider=self._provider, model=model)
+            raise
 
     async def _respond(self, instructions: str, input: str, say: Say | None, **options: Any) -> Response:
         """The whole response, streamed: a stream shows that the model is alive, and what it writes."""

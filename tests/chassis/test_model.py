@@ -191,6 +191,22 @@ class TestCost:
         failed = await failure(write(open_model(provider="openai")))
         assert failed.usage and failed.usage.cost_usd == pytest.approx(luna(failed.usage), abs=1e-9)
 
+    @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+    @pytest.mark.parametrize("fault", ["cut", "malformed"])
+    async def test_call_that_may_have_been_billed_is_one_of_unknown_cost(
+        self, open_model: Open, standin: StandIn, call: Call, fault: str
+    ) -> None:
+        await standin.rule(do={fault: True})
+        usage = (await failure(call(open_model(provider="openai")))).usage
+        model = "gpt-image-2.6-flare" if call is draw else "gpt-6-luna"
+        assert usage == Usage(provider="openai", model=model, calls=1, cost_usd=None)
+
+    @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+    async def test_call_that_was_turned_away_used_nothing(self, open_model: Open, standin: StandIn, call: Call) -> None:
+        await standin.rule(do={"status": 429})
+        failed = await failure(call(open_model(provider="openai")), RateLimited)
+        assert (failed.usage, failed.cost_known) == (None, True)
+
     def test_openai_itself_is_known_by_its_name(self) -> None:
         assert provider_at("api.openai.com") == "openai"
 
