@@ -46,7 +46,7 @@ def _list(rows: str, order: str) -> str:
 
 _SUMMARY = """
     workflow_id, topic, title, status, run, research, platforms, error, reason, requested_at, updated_at, closed_at,
-    revision, position, requested_position AS at
+    revision, position, usage -> 'cost_usd' AS cost_usd, usage -> 'cost_known' AS cost_known, requested_position AS at
 """
 
 _OLDER_WORKFLOWS = """
