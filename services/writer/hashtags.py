@@ -4,10 +4,11 @@ from itertools import pairwise
 
 import regex
 
+from services.writer.graphemes import runs_together
 from services.writer.links import Span, addresses
 
 # Instagram also links digits, emoji and tags that touch the word before; a keycap (#️⃣) is none.
-_HASHTAG = regex.compile(r"[#＃]++(?![\ufe0f\u20e3])[\w\u200d\p{Extended_Pictographic}\p{Regional_Indicator}]+")
+_HASHTAG = regex.compile(r"[#＃]++(?![\p{M}\u200d])[\w\u200d\p{Extended_Pictographic}\p{Regional_Indicator}]+")
 
 
 def hashtags(text: str) -> list[Span]:
@@ -30,5 +31,5 @@ def without_surplus_hashtags(text: str, hashtags_max: int) -> str:
         if is_in_row and not after.strip():
             text = before.rstrip()
         else:
-            text = before + (" " if before[-1:].isalnum() else "") + word + after
+            text = before + (" " if runs_together(before, word) else "") + word + after
     return text
