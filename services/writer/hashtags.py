@@ -9,10 +9,13 @@ from services.writer.links import Span, addresses
 
 # Instagram also links digits, emoji and tags that touch the word before; a keycap (#️⃣) is none.
 _HASHTAG = regex.compile(r"[#＃]++(?![\p{M}\u200d])[\w\u200d\p{Extended_Pictographic}\p{Regional_Indicator}]+")
+_SIGN = regex.compile("[#＃]")
 
 
 def hashtags(text: str) -> list[Span]:
     """Where the text has hashtags; the fragment of a link is none."""
+    if not _SIGN.search(text):
+        return []
     within = addresses(text)
     return [
         found.span()

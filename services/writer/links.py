@@ -46,7 +46,7 @@ _QUERY = r"\?[a-z0-9!?*'@();:&=+$/%#\[\]\-_.,~|]*[a-z0-9\-_&=#/]"
 
 # Only words with a known domain in them are read for links: reading each from every character would take minutes for
 # some texts (`a.a.a.…`, or pages without a space).
-_WORD = regex.compile(rf"(?:^|[{_SPACE}])[^{_SPACE}]*+")
+_DOTTED_WORD = regex.compile(rf"(?:^|[{_SPACE}])[^{_SPACE}.]*+\.[^{_SPACE}]*+")
 _DOMAIN_END = regex.compile(rf"\.{_TOP}", regex.IGNORECASE, tops=TOP_LEVEL_DOMAINS)
 _LINK = regex.compile(
     rf"(?P<before>{BEFORE})"
@@ -82,7 +82,7 @@ def addresses(text: str) -> list[Span]:
 
 
 def _candidates(text: str) -> Iterator[regex.Match[str]]:
-    for word in _WORD.finditer(text):
+    for word in _DOTTED_WORD.finditer(text):
         if not _DOMAIN_END.search(text, *word.span()):
             continue
         for found in _LINK.finditer(text, *word.span()):
