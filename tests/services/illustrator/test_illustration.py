@@ -194,7 +194,7 @@ class TestAgainstTheStandIn:
     async def test_scene_says_in_which_language_it_was_asked_for(self, settings: Settings) -> None:
         given = attempt(Work.ILLUSTRATION, requested(brief=Brief(language="German")), blogged())
         record = await draw_illustration(given, Tools(Model(settings), Gallery()))
-        assert "language: German" in record.alt_text
+        assert isinstance(record, RecordIllustration) and "language: German" in record.alt_text
 
     async def test_real_picture_is_drawn(self, settings: Settings) -> None:
         record = await draw(Model(settings))
