@@ -1,12 +1,13 @@
 """Cutting a text to a length so that it still reads: at a sentence, else at a word, else between two characters."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import regex
 
-from services.writer.graphemes import runs_together, seams
+from services.writer.graphemes import seams
+from services.writer.leaving_out import without
 from services.writer.links import addresses
 
 # A cut at a sentence or a word is worth it while it keeps this share of what the platform allows.
@@ -63,13 +64,4 @@ def shortened(text: str, *, count: Callable[[str], int], limit: int) -> str:
 
 
 def _without_endless_links(text: str, *, count: Callable[[str], int], limit: int) -> str:
-    endless = [(start, end) for start, end in addresses(text) if count(text[start:end]) > limit]
-    if not endless:
-        return text
-    kept, read_to, parts = "", 0, seams(text)
-    for start, end in endless:
-        # A character that reaches into the link goes with it.
-        kept += text[read_to : parts[bisect_right(parts, start) - 1]].rstrip(" ")
-        read_to = parts[bisect_left(parts, end)]
-        kept += " " if runs_together(kept, text[read_to:]) else ""
-    return (kept + text[read_to:]).lstrip()
+    return without(text, [(start, end) for start, end in addresses(text) if count(text[start:end]) > limit])

@@ -9,7 +9,8 @@ what fits by them fits.
   https://github.com/bluesky-social/atproto/blob/main/lexicons/app/bsky/feed/post.json, whose units are those of
   https://atproto.com/specs/lexicon#string
 - Mastodon 500, unless a server changes it: https://docs.joinmastodon.org/user/posting/
-- Threads 500: https://developers.facebook.com/docs/threads/posts; one tag a post:
+- Threads 500: https://developers.facebook.com/docs/threads/posts; a post with more than 5 different links fails:
+  https://developers.facebook.com/docs/threads/create-posts/text-attachments; one tag a post:
   https://www.ayrshare.com/docs/apis/post/social-networks/threads
 - LinkedIn 3,000, Facebook 63,206, Instagram 2,200: https://docs.upload-post.com/resources/character-limits/
 - Instagram at most 5 hashtags (30 until December 2025):
@@ -25,6 +26,7 @@ from services.writer.encoded_lengths import utf8_length, utf16_length
 from services.writer.graphemes import grapheme_length
 from services.writer.hashtags import hashtags, without_surplus_hashtags
 from services.writer.mastodon_length import mastodon_length
+from services.writer.surplus_links import different_links, without_surplus_links
 from services.writer.threads_length import threads_length
 from services.writer.tweet_length import tweet_length
 
@@ -42,6 +44,7 @@ class Rules:
     style: str
     hashtags_max: int | None = None
     bytes_max: int | None = None
+    links_max: int | None = None
 
     def taken(self, text: str) -> int:
         """How much of `limit` the text takes by whichever measure it comes nearer to its end; more is too much."""
@@ -82,6 +85,7 @@ RULES: Mapping[Platform, Rules] = {
         limit=500,
         count=threads_length,
         hashtags_max=1,
+        links_max=5,
         style="Like the start of a talk among friends: one idea in a few short lines, few emoji, at most one hashtag.",
     ),
     Platform.BLUESKY: Rules(
@@ -116,7 +120,7 @@ def hashtags_max(platform: Platform) -> int | None:
 
 
 def overrun(platform: Platform, text: str) -> str | None:
-    """By how much the text is too long or too tagged, as a writer can act on it; None when it may be posted."""
+    """By how much the text is too long, tagged or linked, as a writer can act on it; None when it may be posted."""
     rules, complaints = RULES[platform], list[str]()
     if (length := rules.count(text)) > (most := rules.limit):
         complaints.append(
@@ -129,14 +133,18 @@ def overrun(platform: Platform, text: str) -> str | None:
         )
     if rules.hashtags_max is not None and (tags := len(hashtags(text))) > rules.hashtags_max:
         complaints.append(f"It has {tags} hashtags where {rules.name} allows {rules.hashtags_max}.")
+    if rules.links_max is not None and (found := different_links(text)) > rules.links_max:
+        complaints.append(f"It has {found} links where {rules.name} allows {rules.links_max}.")
     return " ".join(complaints) or None
 
 
 def cut(platform: Platform, text: str) -> str:
-    """The text as it may be posted: itself when it fits, else with fewer hashtags and, if still too long, cut."""
+    """The text as it may be posted: itself when it fits, else with fewer hashtags and links and, if too long, cut."""
     rules = RULES[platform]
     if rules.hashtags_max is not None:
         text = without_surplus_hashtags(text, rules.hashtags_max)
+    if rules.links_max is not None:  # after the hashtags: without its sign, one of them may be a link
+        text = without_surplus_links(text, rules.links_max)
     if rules.taken(text) <= rules.limit:
         return text
     return shortened(text, count=rules.taken, limit=rules.limit)

@@ -79,6 +79,16 @@ def test_overrun_names_length_and_hashtags_together() -> None:
     )
 
 
+def test_overrun_names_surplus_links() -> None:
+    links = " ".join(f"example.com/{number}" for number in range(6))
+    assert overrun(Platform.THREADS, links) == "It has 6 links where Threads allows 5."
+
+
+@pytest.mark.parametrize("platform", [platform for platform in Platform if platform is not Platform.THREADS])
+def test_many_links_may_be_posted_elsewhere(platform: Platform) -> None:
+    assert overrun(platform, " ".join(f"a.co/{number}" for number in range(6))) is None
+
+
 def test_many_hashtags_may_be_posted_elsewhere() -> None:
     assert overrun(Platform.LINKEDIN, "#a " * 7) is None
 
