@@ -30,7 +30,7 @@ class PasswordMissing(Exception):
 
 
 async def give_roles(url: str, passwords: Mapping[str, str]) -> None:
-    """Makes the roles that are missing, and sets each one's password. Raises DatabaseUnavailable, or Postgres' words."""
+    """Makes missing roles, and sets each one's password. Raises DatabaseUnavailable, or what Postgres refuses."""
     connection = await open_connection(url, name="roles", command_timeout_s=COMMAND_S)
     try:
         with named_failures():

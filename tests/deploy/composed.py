@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,12 @@ def env_file(path: Path) -> dict[str, str]:
     """What an .env says: NAME=value, a line each."""
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
+
+def make_env(path: Path) -> str:
+    """Has deploy/make-env complete this file. -> what it says"""
+    command = [sys.executable, ROOT / "deploy" / "make-env", path]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stderr
 
 
 def _interpolated_all(value: object, environment: Mapping[str, str]) -> object:

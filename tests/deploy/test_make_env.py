@@ -2,16 +2,9 @@
 
 import re
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.deploy.composed import ROOT, env_file
-
-
-def make_env(path: Path) -> str:
-    command = [sys.executable, ROOT / "deploy" / "make-env", path]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stderr
+from tests.deploy.composed import ROOT, env_file, make_env
 
 
 def test_every_variable_that_compose_insists_on_is_made(variables: dict[str, str]) -> None:
