@@ -82,11 +82,12 @@ def _valued(expression: str, environment: Mapping[str, str]) -> str:
     assert found, expression
     name, operator, rest = found.groups()
     value = environment.get(name, "")
+    rest = interpolated(rest or "", environment)  # whether it is used or not: Compose insists on what is in it
     match operator:
         case ":-":
-            return value or interpolated(rest, environment)
+            return value or rest
         case ":+":
-            return interpolated(rest, environment) if value else ""
+            return rest if value else ""
         case ":?" if not value:
             raise NotSet(rest)
         case _:

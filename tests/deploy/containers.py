@@ -150,6 +150,10 @@ class Containers:
             process.kill()
             process.wait()
 
+    def environment(self, name: str) -> dict[str, str]:
+        """What a container was told."""
+        return self._environments[name]
+
     def words(self) -> str:
         """What they said, the last of it."""
         logs = sorted(self._folder.glob("*.log"))
