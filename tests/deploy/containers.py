@@ -120,6 +120,13 @@ class Containers:
                 codes[name] = await asyncio.to_thread(self._started.pop(f"{name}-1").wait, 60)
         return codes
 
+    async def task(self, name: str, module: str) -> int:
+        """Another command in the container of a service. -> its exit code"""
+        folder = self._folder / self._services[name]["build"]["target"]
+        told = self._environments[f"{name}-1"]
+        self._spawn("task", [sys.executable, "-m", module], told, folder)
+        return await asyncio.to_thread(self._started.pop("task").wait, 60)
+
     async def until_healthy(self, name: str) -> None:
         """As Docker finds out: with the image's own HEALTHCHECK."""
         target = self._services[name.rpartition("-")[0]]["build"]["target"]

@@ -13,7 +13,7 @@ from minio.error import S3Error
 from local.servers import temporary_folder
 from local.services import answers_ok
 from local.state import LOCALHOST
-from tests.deploy.composed import OURS, SET_UPS, env_file, make_env
+from tests.deploy.composed import OURS, ROOT, SET_UPS, env_file, make_env
 from tests.deploy.containers import Containers
 from tests.waiting import until
 
@@ -65,6 +65,13 @@ async def test_the_gateway_can_read_pictures_and_store_none(containers: Containe
     with pytest.raises(S3Error) as refused:
         store.put_object(bucket_name=bucket, object_name="mine", data=io.BytesIO(b"?"), length=1)
     assert refused.value.code == "AccessDenied"
+
+
+@pytest.mark.parametrize("task", ["rebuild", "verify"])
+async def test_the_projectors_tasks_run_in_its_container(containers: Containers, task: str) -> None:
+    promised = f"docker compose run --rm --no-deps projector python -m services.projector.{task}\n"
+    assert promised in (ROOT / "docs" / "containers.md").read_text()
+    assert await containers.task("projector", f"services.projector.{task}") == 0, containers.words()
 
 
 async def test_every_process_stops_cleanly_within_its_grace(containers: Containers) -> None:
