@@ -16,6 +16,9 @@ from tests.deploy.composed import OURS, ROOT, SET_UPS, NotSet, Service, composed
 
 SERVERS = ("nats", "postgres", "seaweedfs")
 WAY_OF = {"log": Way.LOG, "tables": Way.TABLES, "pictures": Way.PICTURES}
+PLACES = ("PRESSROOM_NATS_", "PRESSROOM_POSTGRES_", "PRESSROOM_S3_", "PRESSROOM_H", "PRESSROOM_PORT")
+"""What the file itself knows: addresses, users, and where a service answers."""
+
 OF_LIBRARIES = {"PGPASSWORD"}
 """asyncpg takes it where the address has no password: so no address has one."""
 
@@ -44,6 +47,12 @@ class TestTheServices:
     @pytest.mark.parametrize("name", [*OURS, "set-up-log", "set-up-tables", "set-up-pictures"])
     def test_every_variable_is_a_setting(self, services: dict[str, Service], name: str) -> None:
         assert set(services[name]["environment"]) <= {*settings_known(), *OF_LIBRARIES}
+
+    def test_every_setting_that_is_no_place_of_a_server_can_be_made(self, variables: dict[str, str]) -> None:
+        ours = {name: f"set-{name}" for name in settings_known() if not name.startswith(PLACES)}
+        services = composed(variables | ours)["services"]
+        told = {value for service in services.values() for value in service.get("environment", {}).values()}
+        assert set(ours.values()) <= told
 
     @pytest.mark.parametrize("name", OURS)
     def test_any_number_of_processes_can_run(self, services: dict[str, Service], name: str) -> None:
