@@ -9,12 +9,13 @@ from chassis.stage import Stage
 from contracts.services import STAGES
 from tests.architecture.source import ROOT, imports, place, python_files
 
-OURS = {"contracts", "chassis", "services", "local", "tests", "benchmarks"}
+OURS = {"contracts", "chassis", "services", "local", "cli", "tests", "benchmarks"}
 MAY_IMPORT = {
     "contracts": {"contracts"},
     "chassis": {"contracts", "chassis"},
     "services": {"contracts", "chassis", "services"},
     "local": {"contracts", "chassis", "local"},
+    "cli": {"contracts", "local", "cli"},
 }
 PURE = set(sys.stdlib_module_names) - {
     "asyncio",
