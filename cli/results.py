@@ -26,7 +26,7 @@ Workflow = Mapping[str, Any]
 def draw_results(workflow: Workflow, address: Address, console: Console) -> None:
     """The post, the posts for platforms, the sources, the picture and the cost."""
     for part in _drawn(workflow, address):
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, Text) and part.no_wrap is True)
 
 
 def draw_workflow(workflow: Workflow, address: Address, console: Console) -> None:
@@ -59,24 +59,24 @@ def _drawn(workflow: Workflow, address: Address) -> Iterator[RenderableType]:
     if sources := newest(workflow.get("sources")):
         yield ""
         yield Text("Sources", style="bold")
-        table = Table.grid(padding=(0, 1))
-        table.add_column(justify="right")
-        table.add_column(overflow="fold")
         for source in sources:
-            words = Text(f"{one_line(source['title'])}\n").append(one_line(source["url"]), style="cyan")
-            table.add_row(Text(f"{source['number']}."), words)
-        yield table
+            yield Text(f"{source['number']:>3}. {one_line(source['title'])}")
+            yield unbroken(f"     {one_line(source['url'])}", style="cyan")
     for image in newest(workflow.get("images")):
         yield ""
         yield Text("Picture", style="bold").append(f"  {_measures(image)}", style="dim")
         yield Text(one_line(image["alt_text"]))
-        # Folded anywhere, so that not a character of it is lost.
-        yield Text(picture_address(image, address), style="cyan", overflow="fold", no_wrap=False)
+        yield unbroken(picture_address(image, address), style="cyan")
     yield ""
     yield Text(cost(workflow))
     yield Text(used(workflow.get("usage") or {}), style="dim")
-    yield Text(f"workflow {workflow['workflow_id']}", style="dim")
-    yield Text(_again(workflow, address), style="dim")
+    for line in _again(workflow, address):
+        yield unbroken(line, style="dim")
+
+
+def unbroken(line: str, style: str) -> Text:
+    """A line that only the terminal itself breaks, so that it can be copied in one piece."""
+    return Text(line, style=style, no_wrap=True)
 
 
 # ---------------------------------------------------------------- where no terminal is
@@ -109,8 +109,7 @@ def _lines(workflow: Workflow, address: Address) -> Iterator[str]:
         yield from (picture_address(image, address), "")
     yield cost(workflow)
     yield used(workflow.get("usage") or {})
-    yield f"workflow {workflow['workflow_id']}"
-    yield _again(workflow, address)
+    yield from _again(workflow, address)
 
 
 # ---------------------------------------------------------------- what they share
@@ -139,11 +138,12 @@ def _measures(image: Json) -> str:
     return f"{image['width']} × {image['height']}, {kind}, {size(image['bytes'])}"
 
 
-def _again(workflow: Workflow, address: Address) -> str:
-    command = f"./run show {workflow['workflow_id']}"
-    if not workflow.get("blog_posts"):
-        return f"`{command}{address.option}` shows this again."
-    return f"`{command}{address.option}` shows this again, `{command} --markdown{address.option}` the post alone."
+def _again(workflow: Workflow, address: Address) -> Iterator[str]:
+    """How to see it again. The workflow's id is in it."""
+    command = f"./run show {workflow['workflow_id']}{address.option}"
+    yield f"again: {command}"
+    if workflow.get("blog_posts"):
+        yield f"post:  {command} --markdown"
 
 
 def _standing(workflow: Workflow) -> Iterator[str]:

@@ -3,8 +3,6 @@
 The words of others go through `Text` alone: rich would take square brackets in a plain string for its markup.
 """
 
-import os
-import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -33,16 +31,6 @@ STYLES = {
     State.GIVEN_UP: "red",
     State.STOPPED: "dim",
 }
-
-
-def is_screen() -> bool:
-    """Whether standard output is a terminal that can be drawn on."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
-
-
-def terminal() -> Console:
-    """The terminal, for texts that hold no markup of ours."""
-    return Console(markup=False, emoji=False, highlight=False)
 
 
 class Screen:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +14,7 @@ from rich.text import Text
 from cli.address import find_address
 from cli.failures import CannotBeDone
 from cli.press import Press, Refused
-from cli.screen import is_screen, terminal
+from cli.terminal import is_screen, terminal
 from cli.wording import ago, count, harmless, moment_of, one_line, pretty, sentence, size
 
 WIDTH_IN_FILES = 120
@@ -92,7 +91,7 @@ def drawn(told: Json, address: str, troubles: list[str], now: datetime) -> Itera
 
 
 def _table(*columns: str, numbers_from: int) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for number, column in enumerate(columns):
         is_number = number >= numbers_from
         table.add_column(column, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)

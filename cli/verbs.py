@@ -194,7 +194,7 @@ MAKE = (
 
 LOOK = (
     Verb("watch", "ID", "show a workflow live, or as it went", WATCH, "cli.watching", add_watch),
-    Verb("list", "", "the workflows, newest first", LIST, "cli.reading", add_list, examples=LIST_EXAMPLES),
-    Verb("show", "ID", "one workflow whole", SHOW, "cli.reading", add_show, examples=SHOW_EXAMPLES),
+    Verb("list", "", "the workflows, newest first", LIST, "cli.listing", add_list, examples=LIST_EXAMPLES),
+    Verb("show", "ID", "one workflow whole", SHOW, "cli.showing", add_show, examples=SHOW_EXAMPLES),
     Verb("status", "", "how the services, the log and the read tables are", STATUS, "cli.status", add_status),
 )

@@ -20,8 +20,9 @@ from cli.plain import PlainView, View
 from cli.press import Press, Refused
 from cli.progress import Progress, evolve
 from cli.results import draw_results, results_in_words
-from cli.screen import is_screen, live_view, terminal
+from cli.screen import live_view
 from cli.steps import outcome_in_words
+from cli.terminal import is_screen, terminal
 from cli.wording import cost, harmless, one_line, pretty
 
 INTERRUPTED, TERMINATED = 130, 143

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,7 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from chassis.health import QuietServer
-from tests.cli.given import Json, text, workflow
+from tests.cli.given import ID, Json, text, workflow
 from tests.listening import listener
 
 DROP, STAY = -1, 0
@@ -49,8 +49,8 @@ class Gateway:
         self.first_frames: list[Json] = []
         self.asked: list[Asked] = []
         self.workflow: Json = workflow()
-        self.later_events: list[Json] = []
-        self.answers: dict[str, Response | Callable[[], Response]] = {}
+        self.events: list[Json] = []
+        self.answers: dict[str, JSONResponse] = {}
         self.left = threading.Event()
         self._listener = listener()
         routes = [WebSocketRoute("/content", self._content), Route("/{path:path}", self._http, methods=["GET", "POST"])]
@@ -113,9 +113,10 @@ class Gateway:
         self.asked.append(Asked(request.method, request.url.path, dict(request.query_params), body))
         answer = self.answers.get(request.url.path)
         if answer is not None:
-            return answer() if callable(answer) and not isinstance(answer, Response) else answer
+            return answer
         if request.url.path.endswith("/events"):
-            return JSONResponse({"workflow_id": "", "events": self.later_events})
+            after = int(request.query_params.get("after_revision", "0"))
+            return JSONResponse({"workflow_id": ID, "events": [one for one in self.events if one["revision"] > after]})
         return JSONResponse(self.workflow)
 
 

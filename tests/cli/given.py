@@ -41,8 +41,9 @@ class History:
         return self
 
     def requested(self, *platforms: str, topic: str = "The history of tea", research: bool = False) -> "History":
-        wished = {"topic": topic, "research": research, "platforms": list(platforms or ("linkedin",))}
-        return self.add("workflow-requested", "The workflow was requested", **wished)
+        wished = list(platforms or ("linkedin",))
+        said = "The workflow was requested"
+        return self.add("workflow-requested", said, topic=topic, research=research, platforms=wished)
 
     def claimed(self, work: str, attempt: int = 1, run: int = 1) -> "History":
         return self.add("work-claimed", f"Working on {work}, attempt {attempt}", work=work, run=run, attempt=attempt)
