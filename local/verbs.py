@@ -114,7 +114,7 @@ VERBS = (
     Verb(
         "rebuild",
         "",
-        "make the read tables anew from the log, while the old ones serve",
+        "make the read tables anew, while the old ones serve",
         REBUILD,
         DOES,
         add_rebuild,

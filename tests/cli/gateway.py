@@ -44,15 +44,16 @@ class Asked:
 class Gateway:
     """Answers on a port of its own, in a thread of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.visits: list[Visit] = []
         self.first_frames: list[Json] = []
         self.asked: list[Asked] = []
-        self.workflow: Json = workflow()
+        self.workflow: Any = workflow()
         self.events: list[Json] = []
         self.answers: dict[str, JSONResponse] = {}
         self.left = threading.Event()
-        self._listener = listener()
+        self._listener = listener(port)
+        self.port: int = self._listener.getsockname()[1]
         routes = [WebSocketRoute("/content", self._content), Route("/{path:path}", self._http, methods=["GET", "POST"])]
         config = uvicorn.Config(
             Starlette(routes=routes), lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
@@ -70,8 +71,7 @@ class Gateway:
 
     @property
     def address(self) -> str:
-        host, port = self._listener.getsockname()
-        return f"http://{host}:{port}"
+        return f"http://127.0.0.1:{self.port}"
 
     def paths(self) -> list[str]:
         """What was asked for over HTTP, in order."""

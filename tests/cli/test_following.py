@@ -106,6 +106,17 @@ class TestLostConnections:
                     break
         assert pauses == [0, 0, 0.01, 0.01], "ever longer, and then as long as the last"
 
+    def test_a_gateway_that_is_started_again_is_found(self) -> None:
+        with Gateway() as first:
+            first.visits = [Visit(EVENTS[:4], ends=DROP)]
+            heard = Following(Address(first.address), ATTACH, pauses_s=(0.02,)).frames()
+            before = [next(heard) for _ in range(4)]
+        assert isinstance(next(heard), Lost)
+        with Gateway(first.port) as second, closing(heard):
+            second.visits = [Visit(EVENTS[4:])]
+            after = list(takewhile(lambda one: not isinstance(one, Closed), heard))
+        assert revisions([*before, *after]) == REVISIONS
+
 
 class TestRefusals:
     @pytest.mark.parametrize("code", [4400, 4404, 4409, 4413, 4429])
