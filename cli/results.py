@@ -58,7 +58,7 @@ def _drawn(workflow: Workflow, address: Address) -> Iterator[RenderableType]:
         )
     if sources := newest(workflow.get("sources")):
         yield ""
-        yield Text("Sources", style="bold")
+        yield Text("Sources found", style="bold")
         for source in sources:
             yield Text(f"{source['number']:>3}. {one_line(source['title'])}")
             yield unbroken(f"     {one_line(source['url'])}", style="cyan")
@@ -100,7 +100,7 @@ def _lines(workflow: Workflow, address: Address) -> Iterator[str]:
         platform, length = platform_name(post["platform"]), count(post["length"], "character")
         yield from (f"## {platform} post ({length})", "", post["text"].rstrip(), "")
     if sources := newest(workflow.get("sources")):
-        yield from ("## Sources", "")
+        yield from ("## Sources found", "")
         for source in sources:
             yield f"{source['number']}. {one_line(source['title'])} {one_line(source['url'])}"
         yield ""

@@ -51,9 +51,10 @@ class Screen:
         steps = _steps(progress, now)
         yield steps
         if progress.writing and not self.has_ended:
-            used = len(console.render_lines(steps, options)) + 8
+            used = len(console.render_lines(steps, options)) + 9
             lines = max(TEXT_LINES_MIN, min(TEXT_LINES_MAX, options.size.height - used))
             yield _written(progress.writing, console, options, lines)
+            yield ""  # at the end of a full line, the ^C that a terminal echoes would begin another one
 
 
 class LiveView:

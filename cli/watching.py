@@ -150,7 +150,9 @@ class Watch:
             self._say(console, "")
             self._say(console, outcome_in_words(self._progress))
             self._say(console, cost(workflow))
-            self._say(console, f"What was made is kept. {self._commands()}")
+            self._say(console, "What was made is kept.")
+            for line in self._commands():
+                self._say(console, line)
         elif self._is_live:
             draw_results(workflow, self._address, console)
         else:
@@ -176,24 +178,30 @@ class Watch:
                     ) from None
         raise AssertionError("the last try returns or raises")
 
-    def _commands(self) -> str:
-        option = self._address.option
-        resume = f"`./run resume {self._id} --watch{option}` makes what is missing"
-        return f"{resume}; `./run show {self._id}{option}` shows what there is."
+    def _commands(self) -> list[str]:
+        return self._table(resume="makes what is missing, and shows it", show="shows what there is")
 
     def _goes_on(self) -> str:
-        option = self._address.option
         if self._id is None:
-            return (
-                f"Whether the request was taken in is not known yet. `./run list{option}` tells; "
-                f"`{self._again}` with the same words asks for the same workflow, never for a second one."
-            )
-        if self._progress.is_closed:
-            return f"{outcome_in_words(self._progress)} `./run show {self._id}{option}` shows what it made."
-        return (
-            f"The workflow goes on without you. `./run watch {self._id}{option}` shows it again; "
-            f"`./run cancel {self._id}{option}` stops it."
-        )
+            lines = [
+                "Whether the request was taken in is not known yet.",
+                f"  ./run list{self._address.option}   tells",
+                f"  {self._again}   with the same words asks for the same workflow, never for a second one",
+            ]
+        elif self._progress.is_closed:
+            lines = [outcome_in_words(self._progress), *self._table(show="shows what it made")]
+        else:
+            lines = ["The workflow goes on without you.", *self._table(watch="shows it again", cancel="stops it")]
+        return "\n".join(lines)
+
+    def _table(self, **verbs: str) -> list[str]:
+        """Commands for this workflow and what they do, a line each."""
+        commands = {
+            f"./run {verb} {self._id}{' --watch' if verb == 'resume' else ''}{self._address.option}": does
+            for verb, does in verbs.items()
+        }
+        width = max(map(len, commands))
+        return [f"  {command:<{width}}   {does}" for command, does in commands.items()]
 
 
 def _leave(*_: object) -> NoReturn:

@@ -97,7 +97,7 @@ class TestEnds:
         ended = command.run("watch", ID)
         assert ended.code == 1
         assert "The workflow failed. Blog post: The quota is used up.\ncost: $0.0123\n" in ended.out
-        assert f"`./run resume {ID} --watch` makes what is missing" in ended.out
+        assert f"\n  ./run resume {ID} --watch   makes what is missing, and shows it\n" in ended.out
 
     def test_a_cancelled_workflow_ends_with_1(self, gateway: Gateway, command: Command) -> None:
         gateway.visits = [Visit(History().requested().cancelled("a typing error").events)]
@@ -146,7 +146,8 @@ class TestEnds:
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
         assert process.stderr.read() == (
-            f"\nThe workflow goes on without you. `./run watch {ID}` shows it again; `./run cancel {ID}` stops it.\n"
+            f"\nThe workflow goes on without you.\n  ./run watch {ID}    shows it again\n"
+            f"  ./run cancel {ID}   stops it\n"
         )
         close(process)
         assert gateway.left.wait(60)
