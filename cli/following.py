@@ -12,7 +12,7 @@ from websockets.sync.client import ClientConnection, connect
 from cli.address import Address
 from cli.failures import CannotBeDone
 from cli.frames import Frame, Unreadable, read_frame
-from cli.press import NothingAnswers, NotPressroom
+from cli.press import NothingAnswers, NotPressroom, not_pressroom
 from cli.wording import harmless, one_line, sentence
 
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -62,6 +62,10 @@ class Turned(CannotBeDone):
         self.code = code
 
 
+class GaveUp(CannotBeDone):
+    """Nobody was there for too long."""
+
+
 class Following:
     """Follows the workflow that `opening` starts or attaches to; a start must carry its own client_request_id.
 
@@ -83,7 +87,7 @@ class Following:
         self._said: Frame | None = None  # the error that the server told last on this connection
 
     def frames(self) -> Generator[Heard]:
-        """What is heard, until the listener leaves. Raises Turned, NothingAnswers (at first), CannotBeDone (later)."""
+        """What is heard, until the listener leaves. Raises Turned, NothingAnswers (at first), GaveUp (later)."""
         failures, heard_at, has_connected = 0, time.monotonic(), False
         while True:
             try:
@@ -101,12 +105,12 @@ class Following:
                 why = f"nothing answers at {self._address.shown}" if isinstance(wrong, ConnectionError) else str(wrong)
             except InvalidHandshake as wrong:
                 if not has_connected:
-                    raise NotPressroom(no_websocket(self._address, str(wrong))) from None
+                    raise NotPressroom(not_pressroom(self._address, one_line(str(wrong), 200))) from None
                 why = str(wrong)
             except (Broken, ConnectionClosed) as wrong:
                 why = str(wrong)
             if time.monotonic() - heard_at > self._patience_s:
-                raise CannotBeDone(f"{sentence(_capital(why))} That has lasted {self._patience_s:g} seconds.")
+                raise GaveUp(f"{sentence(_capital(why))} That has lasted {self._patience_s:g} seconds.")
             pause_s = self._pauses_s[min(failures, len(self._pauses_s) - 1)]
             failures += 1
             yield Lost(one_line(why), pause_s)
@@ -130,7 +134,7 @@ class Following:
             status = wrong.response.status_code
             if status >= 500:
                 raise Broken(f"{self._address.shown} answered with {status}") from None
-            raise NotPressroom(no_websocket(self._address, f"HTTP {status}")) from None
+            raise NotPressroom(not_pressroom(self._address, f"its websocket: HTTP {status}")) from None
         except InvalidURI as wrong:
             raise CannotBeDone(sentence(str(wrong))) from None
 
@@ -179,14 +183,6 @@ class Following:
         if closed.rcvd is None:
             raise Broken("the connection broke")
         raise Broken(harmless(closed.rcvd.reason) or f"the server closed it with {code}")
-
-
-def no_websocket(address: Address, why: str) -> str:
-    """That somebody else is at the address."""
-    return (
-        f"What answers at {address.shown} opens no websocket as Pressroom does ({one_line(why, 200)}). "
-        "Name the right address with --url or PRESSROOM_URL."
-    )
 
 
 def _capital(text: str) -> str:

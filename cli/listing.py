@@ -13,7 +13,7 @@ from rich.text import Text
 from cli.address import Address, find_address
 from cli.press import Press
 from cli.terminal import is_screen, terminal
-from cli.wording import ago, harmless, moment_of, one_line, pretty
+from cli.wording import ago, cost_in_short, harmless, moment_of, one_line, pretty
 
 TOPIC_ROOM_MIN = 24
 """Columns. Where there are fewer beside the others, the topic gets a line of its own."""
@@ -28,7 +28,15 @@ Json = dict[str, Any]
 def do(chosen: argparse.Namespace, _: object) -> int:
     """Lists a page of workflows. -> 0"""
     with Press(find_address(chosen.url, chosen.data, os.environ)) as press:
-        page = press.get("/workflows", status=chosen.status, q=chosen.query, limit=chosen.limit, cursor=chosen.cursor)
+        page = press.get(
+            "/workflows",
+            "items",
+            "next",
+            status=chosen.status,
+            q=chosen.query,
+            limit=chosen.limit,
+            cursor=chosen.cursor,
+        )
     if chosen.json:
         sys.stdout.write(f"{pretty(page)}\n")
         return 0
@@ -71,24 +79,19 @@ def lines_of(items: list[Json], width: int, now: datetime) -> Iterator[Text]:
 def _cells(item: Json, now: datetime) -> tuple[str, str, str, str]:
     requested = moment_of(item["requested_at"])
     when = ago(requested, now) if requested else ""
-    return one_line(item["workflow_id"]), one_line(item["status"]), when, cost_of(item)
+    return one_line(item["workflow_id"]), one_line(item["status"]), when, cost_in_short(item.get("usage"))
 
 
 def line_of(item: Json) -> str:
     """For other programs: id, status, moment of the request, cost and topic, with tabs between."""
-    parts = (item["workflow_id"], item["status"], item["requested_at"], cost_of(item), one_line(item["topic"]))
+    parts = (
+        item["workflow_id"],
+        item["status"],
+        item["requested_at"],
+        cost_in_short(item.get("usage")),
+        one_line(item["topic"]),
+    )
     return "\t".join(parts)
-
-
-def cost_of(item: Json) -> str:
-    """As `$0.0123`, `≥ $0.0123` where not all of it is known; nothing where the list does not tell costs."""
-    usage: Json = item.get("usage") or {}
-    dollars, is_known = usage.get("cost_usd"), usage.get("cost_known", True)
-    if dollars is None:
-        return ""
-    if is_known:
-        return f"${dollars:.4f}"
-    return f"≥ ${dollars:.4f}" if dollars else "unknown"
 
 
 def next_page(chosen: argparse.Namespace, cursor: str, address: Address) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Self, cast
 
 import httpx2
 
-from cli.address import Address
+from cli.address import Address, BadAddress
 from cli.failures import CannotBeDone
 from cli.wording import harmless, one_line, sentence
 
@@ -46,12 +46,19 @@ class Refused(CannotBeDone):
 
 
 class Press:
-    """The gateway at an address. What it answers is given as it is: `harmless` first, then show it."""
+    """The gateway at an address. What it answers is given as it is: `harmless` first, then show it.
+
+    Raises BadAddress.
+    """
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        try:
+            base = httpx2.URL(address.url)
+        except httpx2.InvalidURL as wrong:
+            raise BadAddress(f"{address.shown!r} is no address of a server: {sentence(str(wrong))}") from None
         self._http = httpx2.Client(
-            base_url=address.url,
+            base_url=base,
             timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
             trust_env=not address.is_near,
             follow_redirects=True,
@@ -63,9 +70,15 @@ class Press:
     def __exit__(self, kind: type[BaseException] | None, wrong: BaseException | None, at: TracebackType | None) -> None:
         self._http.close()
 
-    def get(self, path: str, **asked: Any) -> Json:
-        """What the gateway answers. Raises NothingAnswers, NotPressroom, Refused or another CannotBeDone."""
-        return self._ask("GET", path, params={name: value for name, value in asked.items() if value is not None})
+    def get(self, path: str, *keys: str, **asked: Any) -> Json:
+        """What the gateway answers, with these keys in it.
+
+        Raises NothingAnswers, NotPressroom, Refused or another CannotBeDone.
+        """
+        told = self._ask("GET", path, params={name: value for name, value in asked.items() if value is not None})
+        if not set(keys) <= set(told):
+            raise NotPressroom(not_pressroom(self.address, "an answer of another shape"))
+        return told
 
     def post(self, path: str, body: Mapping[str, Any]) -> Json:
         """For what is safe to repeat. Raises as `get` does."""
@@ -95,13 +108,18 @@ class Press:
         except ValueError:
             body = None
         if not isinstance(body, dict):
-            raise NotPressroom(
-                f"What answers at {self.address.shown} does not speak as Pressroom does (HTTP {answer.status_code}). "
-                "Name the right address with --url or PRESSROOM_URL."
-            )
+            raise NotPressroom(not_pressroom(self.address, f"HTTP {answer.status_code}"))
         told = cast(Json, body)
         if answer.is_success:
             return told
         problem = harmless(told)
         said = problem.get("detail") or problem.get("title") or f"The gateway answered with {answer.status_code}."
         raise Refused(str(said), answer.status_code, str(problem.get("code", "")))
+
+
+def not_pressroom(address: Address, why: str) -> str:
+    """That somebody else is at the address."""
+    return (
+        f"What answers at {address.shown} does not speak as Pressroom does ({why}). "
+        "Name the right address with --url or PRESSROOM_URL."
+    )

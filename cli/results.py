@@ -14,7 +14,20 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.address import Address
-from cli.wording import clock, cost, count, lasted, moment_of, name_of, one_line, platform_name, sentence, size, used
+from cli.wording import (
+    clock,
+    cost,
+    cost_in_short,
+    count,
+    lasted,
+    moment_of,
+    name_of,
+    one_line,
+    platform_name,
+    sentence,
+    size,
+    used,
+)
 
 Json = dict[str, Any]
 Workflow = Mapping[str, Any]
@@ -173,6 +186,8 @@ def _works(workflow: Workflow) -> Iterator[tuple[str, str]]:
         words = work["status"]
         if len(attempts) > 1:
             words += f", {len(attempts)} attempts"
+        if told := cost_in_short(work.get("usage")):
+            words += f", cost {told}"
         last = attempts[-1] if attempts else {}
         if work["status"] != "made" and (error := last.get("error")):
             words += f": {sentence(error['message'])}"

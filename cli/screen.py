@@ -54,6 +54,7 @@ class Screen:
             used = len(console.render_lines(steps, options)) + 9
             lines = max(TEXT_LINES_MIN, min(TEXT_LINES_MAX, options.size.height - used))
             yield _written(progress.writing, console, options, lines)
+        if not self.has_ended:
             yield ""  # at the end of a full line, the ^C that a terminal echoes would begin another one
 
 

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 def do(chosen: argparse.Namespace, _: object) -> int:
     """Shows one workflow. -> 0"""
     with Press(find_address(chosen.url, chosen.data, os.environ)) as press:
-        workflow = press.get(f"/workflows/{chosen.id}")
+        workflow = press.get(f"/workflows/{chosen.id}", "workflow_id", "status")
     if chosen.json:
         sys.stdout.write(f"{pretty(workflow)}\n")
         return 0

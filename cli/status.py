@@ -39,7 +39,7 @@ def do(chosen: argparse.Namespace, _: object) -> int:
 
 def _ask(press: Press) -> Json:
     try:
-        return press.get("/status")
+        return press.get("/status", "services", "trouble")
     except Refused as wrong:
         if wrong.status != 404:
             raise

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from cli.address import Address, find_address
 from cli.failures import CannotBeDone
-from cli.following import Closed, Following, Lost
+from cli.following import Closed, Following, GaveUp, Lost
 from cli.frames import Frame
 from cli.plain import PlainView, View
 from cli.press import Press, Refused
@@ -88,9 +88,10 @@ class Watch:
             sys.stderr.write(f"\n{self._goes_on()}\n")
             return INTERRUPTED
         except CannotBeDone as wrong:
-            if self._id is None or not self._progress.revision or self._progress.is_closed:
-                raise
-            raise CannotBeDone(f"{wrong}\n{self._goes_on()}") from None
+            is_open = self._progress.revision > 0 and not self._progress.is_closed
+            if is_open or isinstance(wrong, GaveUp):
+                raise CannotBeDone(f"{wrong}\n{self._goes_on()}") from None
+            raise
         return 0 if self._progress.phase == "completed" else 1
 
     @contextmanager
@@ -133,10 +134,10 @@ class Watch:
     def _is_more_to_come(self, press: Press) -> bool:
         """Whether the run that ended was followed by another, of which the next frames tell."""
         try:
-            later = press.get(f"/workflows/{self._id}/events", after_revision=self._progress.revision)
+            later = press.get(f"/workflows/{self._id}/events", "events", after_revision=self._progress.revision)
         except CannotBeDone:
             return True  # the socket tells as well, a little later
-        return bool(later.get("events"))
+        return bool(later["events"])
 
     # ------------------------------------------------------------ the end
 
@@ -168,7 +169,7 @@ class Watch:
         """The workflow from the read tables, which follow the log a moment behind."""
         for number in range(1, READ_TRIES + 1):
             try:
-                return press.get(f"/workflows/{self._id}", min_position=self._progress.position)
+                return press.get(f"/workflows/{self._id}", "status", min_position=self._progress.position)
             except Refused as wrong:
                 if wrong.status != 503 or number == READ_TRIES:
                     command = f"./run show {self._id}{self._address.option}"

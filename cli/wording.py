@@ -144,6 +144,16 @@ def cost(workflow: Mapping[str, Any]) -> str:
     return f"cost: at least ${dollars:,.4f} ({why})" if dollars else f"cost: unknown ({why})"
 
 
+def cost_in_short(usage: Mapping[str, Any] | None) -> str:
+    """As `$0.0123`, `≥ $0.0123` where not all of it is known; nothing where no cost is told."""
+    dollars = (usage or {}).get("cost_usd")
+    if usage is None or dollars is None:
+        return ""
+    if usage.get("cost_known", True):
+        return f"${dollars:,.4f}"
+    return f"≥ ${dollars:,.4f}" if dollars else "unknown"
+
+
 def _reasons(workflow: Mapping[str, Any]) -> list[str]:
     attempts: list[Json] = [one for work in workflow.get("works") or () for one in work.get("attempts") or ()]
     told = [one["usage"] for one in attempts if one.get("usage")]

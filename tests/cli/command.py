@@ -51,14 +51,16 @@ class Command:
         out, err = process.communicate(timeout=PATIENCE_S)
         return Ended(process.returncode, out, err)
 
-    def in_terminal(self, *arguments: str, interrupt_at: str | None = None, columns: int = 80) -> Ended:
+    def in_terminal(
+        self, *arguments: str, interrupt_at: str | None = None, columns: int = 80, kind: str = "xterm-256color"
+    ) -> Ended:
         """In a terminal, whose whole output comes back. Ctrl-C is pressed as soon as these words are seen."""
         ours, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (24, columns))
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "cli", *arguments],
             cwd=self._folder,
-            env={**self._environment, "TERM": "xterm-256color"},
+            env={**self._environment, "TERM": kind},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

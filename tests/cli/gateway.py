@@ -50,7 +50,7 @@ class Gateway:
         self.asked: list[Asked] = []
         self.workflow: Any = workflow()
         self.events: list[Json] = []
-        self.answers: dict[str, JSONResponse] = {}
+        self.answers: dict[str, Response] = {}
         self.left = threading.Event()
         self._listener = listener(port)
         self.port: int = self._listener.getsockname()[1]

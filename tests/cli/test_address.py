@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from starlette.responses import HTMLResponse
 
 from cli.address import USUAL, Address, BadAddress, NothingRunsThere, find_address
 from cli.failures import CannotBeDone
@@ -65,6 +66,11 @@ class TestWhereItIs:
     def test_no_proxy_leads_to_this_machine(self, url: str, is_near: bool) -> None:
         assert Address(url).is_near == is_near
 
+    @pytest.mark.parametrize("wrong", ["http://a\x1bb", "http://ä..b"])
+    def test_what_only_looks_like_an_address_is_refused_too(self, wrong: str) -> None:
+        with pytest.raises(BadAddress, match="is no address of a server"):
+            Press(Address(wrong))
+
 
 class TestWhoAnswers:
     def test_nobody_is_told_with_the_address_and_what_to_do(self) -> None:
@@ -89,7 +95,12 @@ class TestWhoAnswers:
         assert "\x1b" not in str(wrong.value)
 
     def test_somebody_else_is_told(self, gateway: Gateway) -> None:
-        gateway.workflow = []
+        for gateway.workflow in ([], {"hello": "world"}):
+            with Press(Address(gateway.address)) as press, pytest.raises(NotPressroom, match="does not speak as Press"):
+                press.get("/workflows", "items")
+
+    def test_what_is_no_json_is_somebody_else(self, gateway: Gateway) -> None:
+        gateway.answers = {"/workflows": HTMLResponse("<h1>Hello</h1>")}
         with Press(Address(gateway.address)) as press, pytest.raises(NotPressroom, match="does not speak as Pressroom"):
             press.get("/workflows")
 

@@ -160,6 +160,20 @@ class TestEnds:
         assert "Whether the request was taken in is not known yet." in " ".join(seen(ended.out).split())
         assert "--request-id mine" in " ".join(seen(ended.out).split())
 
+    def test_an_end_from_outside_ends_the_watching_alone(self, gateway: Gateway, command: Command) -> None:
+        gateway.visits = [Visit(EVENTS[:2], ends=STAY)]
+        process = command.start("watch", ID)
+        assert process.stdout
+        process.stdout.readline()
+        process.terminate()
+        assert process.wait(60) == 143
+        close(process)
+
+    def test_nobody_there_is_a_sentence_and_1(self, command: Command) -> None:
+        ended = command.run("create", "Tea", "--url", "http://127.0.0.1:1")
+        assert (ended.code, ended.out) == (1, "")
+        assert ended.err.startswith("Nothing answers at http://127.0.0.1:1. Start Pressroom with `./run`")
+
     def test_whoever_stops_reading_is_not_bothered(self, gateway: Gateway, command: Command) -> None:
         gateway.visits = [Visit(EVENTS)]
         process = command.start("watch", ID)
@@ -209,6 +223,12 @@ class TestInATerminal:
             assert "\x9b" not in out
             assert "\x07" not in out
             assert "[bold]now[/bold]" in seen(out)
+
+    def test_a_terminal_that_cannot_be_drawn_on_gets_lines(self, gateway: Gateway, command: Command) -> None:
+        gateway.visits = [Visit(EVENTS)]
+        ended = command.in_terminal("watch", ID, kind="dumb")
+        assert ended.out.startswith("10:00:01  The workflow was requested")
+        assert "\x1b" not in ended.out
 
 
 class TestUsage:

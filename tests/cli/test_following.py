@@ -6,8 +6,7 @@ from itertools import takewhile
 import pytest
 
 from cli.address import Address
-from cli.failures import CannotBeDone
-from cli.following import Closed, Following, Heard, Lost, Turned
+from cli.following import Closed, Following, GaveUp, Heard, Lost, Turned
 from cli.frames import Frame
 from cli.press import NothingAnswers, NotPressroom
 from tests.cli.gateway import DROP, Gateway, Visit, error
@@ -88,7 +87,7 @@ class TestLostConnections:
 
     def test_patience_ends(self, gateway: Gateway) -> None:
         gateway.visits = [Visit(EVENTS[:1], ends=DROP)]
-        with pytest.raises(CannotBeDone, match="The connection broke"):
+        with pytest.raises(GaveUp, match="The connection broke"):
             heard_from(gateway, patience_s=0)
 
     def test_a_gateway_that_is_gone_is_waited_for(self) -> None:
@@ -152,5 +151,5 @@ class TestNobodyThere:
             next(Following(Address(f"http://127.0.0.1:{port}"), ATTACH).frames())
 
     def test_somebody_else_at_the_address_is_told(self, gateway: Gateway) -> None:
-        with pytest.raises(NotPressroom, match=r"opens no websocket as Pressroom does \(HTTP 40\d\)"):
+        with pytest.raises(NotPressroom, match=r"does not speak as Pressroom does \(its websocket: HTTP 40\d\)"):
             next(Following(Address(f"{gateway.address}/elsewhere"), ATTACH).frames())

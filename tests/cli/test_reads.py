@@ -121,6 +121,10 @@ class TestShow:
     def test_as_json_it_is_the_servers_answer(self, command: Command) -> None:
         assert json.loads(command.run("show", ID, "--json").out) == workflow()
 
+    def test_each_work_is_told_with_its_cost(self) -> None:
+        blog = {"work": "blog", "status": "made", "attempts": None, "usage": {"cost_usd": 0.01, "cost_known": True}}
+        assert "Blog post: made, cost $0.0100\n" in workflow_in_words(workflow(works=[blog]), Address("http://press"))
+
     def test_why_it_failed_is_told(self) -> None:
         error = {"code": "quota", "message": "The quota is used up", "retryable": False, "work": "blog"}
         told = workflow_in_words(workflow(status="failed", error=error), Address("http://press"))
