@@ -12,7 +12,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from chassis.topology import SET_UP
-from contracts.services import GATEWAY, ILLUSTRATOR, PROJECTOR, RESEARCH, STAGES, WRITER
+from contracts.services import GATEWAY, ILLUSTRATOR, PROJECTOR, RESEARCH, WRITER
 from local.nats import Nats
 from local.postgres import ADMIN, Postgres
 from local.s3 import S3
@@ -21,9 +21,6 @@ from local.state import LOCALHOST, DataDirectory, free_port
 from local.supervisor import Program
 
 ROOT = Path(__file__).resolve().parent.parent
-SCALABLE = (*STAGES, PROJECTOR)
-"""Of these the supervisor keeps as many processes as are wished for; the gateway's address is taken by one."""
-SERVICES = (GATEWAY, *SCALABLE)
 STANDIN = "stand-in"
 
 HELD_UP_S = 10.0

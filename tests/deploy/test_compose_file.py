@@ -52,7 +52,7 @@ class TestTheServices:
         ours = {name: f"set-{name}" for name in settings_known() if not name.startswith(PLACES)}
         services = composed(variables | ours)["services"]
         told = {value for service in services.values() for value in service.get("environment", {}).values()}
-        brought = {one["source"] for name in OURS for one in services[name].get("volumes", [])}  # a file, such as prices
+        brought = {one["source"] for name in OURS for one in services[name].get("volumes", [])}  # files, such as prices
         assert set(ours.values()) <= told | brought
 
     @pytest.mark.parametrize("name", OURS)
