@@ -79,7 +79,7 @@ def lines_of(items: list[Json], width: int, now: datetime) -> Iterator[Text]:
 def _cells(item: Json, now: datetime) -> tuple[str, str, str, str]:
     requested = moment_of(item["requested_at"])
     when = ago(requested, now) if requested else ""
-    return one_line(item["workflow_id"]), one_line(item["status"]), when, cost_in_short(item.get("usage"))
+    return one_line(item["workflow_id"]), one_line(item["status"]), when, cost_in_short(item)
 
 
 def line_of(item: Json) -> str:
@@ -88,7 +88,7 @@ def line_of(item: Json) -> str:
         item["workflow_id"],
         item["status"],
         item["requested_at"],
-        cost_in_short(item.get("usage")),
+        cost_in_short(item),
         one_line(item["topic"]),
     )
     return "\t".join(parts)

@@ -82,7 +82,7 @@ class TestList:
 
     @pytest.mark.parametrize("columns", [80, 120, 40])
     def test_every_topic_and_id_can_be_read_at_any_width(self, columns: int) -> None:
-        items = [summary(), summary(usage={"cost_usd": 0.5, "cost_known": False})]
+        items = [summary(), summary(cost_usd=0.5, cost_known=False)]
         shown = "\n".join(line.plain for line in lines_of(items, columns, NOW))
         assert shown.count("The history of tea") == shown.count(ID) == 2
         assert "≥ $0.5000" in shown

@@ -61,7 +61,7 @@ class System:
         self.standin = StandIn(f"http://127.0.0.1:{DataDirectory(self.data).port('stand-in')}")
 
     def _spawn(self) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "local", "up", "--data", str(self.data), "--port", "0", *self._arguments]
+        command = [sys.executable, "-m", "cli", "up", "--data", str(self.data), "--port", "0", *self._arguments]
         with self._words.open("a") as words:
             return subprocess.Popen(
                 command, cwd=ROOT, env=self._environment, stdout=subprocess.PIPE, stderr=words, text=True
@@ -96,7 +96,7 @@ class System:
 
     def start_verb(self, verb: str, *arguments: str) -> "subprocess.Popen[str]":
         """`./run <verb>` beside the running system."""
-        command = [sys.executable, "-m", "local", verb, *arguments, "--data", str(self.data)]
+        command = [sys.executable, "-m", "cli", verb, *arguments, "--data", str(self.data)]
         return subprocess.Popen(
             command, cwd=ROOT, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -119,7 +119,7 @@ class System:
 
     def one_more(self, service: str) -> list[str]:
         """The command that adds a process of this service to the running system."""
-        return [sys.executable, "-m", "local", "service", service, "--data", str(self.data)]
+        return [sys.executable, "-m", "cli", "service", service, "--data", str(self.data)]
 
     async def kill_and_see_it_back(self, name: str) -> None:
         """Kills a process and waits until the supervisor has started another in its place."""
