@@ -13,7 +13,7 @@ def grapheme_length(text: str) -> int:
     """How many characters people see in the text.
 
     Unicode joins the consonants of an Indic conjunct (क्षि) since version 15.1. Not every platform does so yet, as Ruby
-    did not before https://github.com/ruby/ruby/pull/12798: each consonant counts here, so that what fits fits everywhere.
+    did not before https://github.com/ruby/ruby/pull/12798: each consonant counts here, so that it fits everywhere.
     """
     if text.isascii():  # the only ones that join are these two
         return len(text) - text.count("\r\n")
