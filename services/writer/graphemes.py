@@ -5,13 +5,19 @@ from unicodedata import category
 import regex
 
 _GRAPHEME = regex.compile(r"\X")
+_LINKER = regex.compile(r"\p{InCB=Linker}")
+_MARK_THAT_LINKS_NOTHING = "\u0301"
 
 
 def grapheme_length(text: str) -> int:
-    """How many characters people see in the text."""
+    """How many characters people see in the text.
+
+    Unicode joins the consonants of an Indic conjunct (क्षि) since version 15.1. Not every platform does so yet, as Ruby
+    did not before https://github.com/ruby/ruby/pull/12798: each consonant counts here, so that it fits everywhere.
+    """
     if text.isascii():  # the only ones that join are these two
         return len(text) - text.count("\r\n")
-    return len(_GRAPHEME.findall(text))
+    return len(_GRAPHEME.findall(_LINKER.sub(_MARK_THAT_LINKS_NOTHING, text)))
 
 
 def seams(text: str) -> list[int]:

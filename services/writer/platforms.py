@@ -86,7 +86,7 @@ RULES: Mapping[Platform, Rules] = {
         count=threads_length,
         hashtags_max=1,
         links_max=5,
-        style="Like the start of a talk among friends: one idea in a few short lines, few emoji, at most one hashtag.",
+        style="Like the start of a talk among friends: one idea, short lines; an emoji counts 4 and more, one hashtag.",
     ),
     Platform.BLUESKY: Rules(
         name="Bluesky",
@@ -99,7 +99,7 @@ RULES: Mapping[Platform, Rules] = {
         name="Mastodon",
         limit=500,
         count=mastodon_length,
-        style="Informative and unhurried, nothing that sounds like advertising; then up to three #CamelCase hashtags.",
+        style="Informative, unhurried, no advertising; a link counts 23; up to three #CamelCase hashtags at the end.",
     ),
 }
 

@@ -4,7 +4,9 @@ import pytest
 
 from contracts.commands import ResumeWorkflow
 from contracts.events import Event
-from contracts.workflow import EVENTS_MAX, EVENTS_OF_A_RUN_MAX, AlreadyClosed, HistoryFull
+from contracts.platforms import Platform
+from contracts.workflow import EVENTS_MAX, EVENTS_OF_A_RUN_MAX, AlreadyClosed, HistoryFull, works
+from contracts.works import Work
 from tests.contracts.given import (
     blog_written,
     cancelled,
@@ -63,6 +65,10 @@ class TestWhenHistoryIsLong:
     def test_the_last_run_that_fits_is_opened(self) -> None:
         history = self.cancelled_after((EVENTS_MAX - EVENTS_OF_A_RUN_MAX) // 2 * 2)
         given(*history).when(ResumeWorkflow()).then(resumed(len(history) // 2 + 1))
+
+    def test_a_run_of_every_platform_fits_several_times(self) -> None:
+        assert len(works(requested(research=True, platforms=Platform))) == len(Work)
+        assert EVENTS_MAX >= 8 * EVENTS_OF_A_RUN_MAX
 
     def test_a_run_that_might_not_fit_is_refused(self) -> None:
         history = self.cancelled_after((EVENTS_MAX - EVENTS_OF_A_RUN_MAX) // 2 * 2 + 2)

@@ -63,7 +63,12 @@ class TestTheContent:
         events = (await system.until_closed([workflow_id]))[workflow_id]
         check_history(as_recorded(events))
         made = sorted(one["event"] for one in events if "edition" in one["data"])
-        assert made == ["blog-written", "illustration-drawn", "research-completed", *["social-post-written"] * len(PLATFORMS)]
+        assert made == [
+            "blog-written",
+            "illustration-drawn",
+            "research-completed",
+            *["social-post-written"] * len(PLATFORMS),
+        ]
         assert events[-1]["event"] == "workflow-completed"
 
     async def test_samples_say_whose_they_are_and_cost_nothing(self, system: System) -> None:

@@ -9,15 +9,30 @@ from services.writer.graphemes import grapheme_length, runs_together, seams
 
 
 @pytest.mark.parametrize(
-    "character", ["a", "é", "e\u0301", "漢", "क्षि", "👩‍👩‍👧‍👦", "👍🏽", "🇩🇪", "🏴󠁧󠁢󠁷󠁬󠁳󠁿", "7️⃣", "\r\n", "한"]
+    "character", ["a", "é", "e\u0301", "漢", "हि", "👩‍👩‍👧‍👦", "👍🏽", "🇩🇪", "🏴󠁧󠁢󠁷󠁬󠁳󠁿", "7️⃣", "\r\n", "한"]
 )
 def test_what_people_see_as_one_counts_1(character: str) -> None:
     assert grapheme_length(character) == 1
 
 
-@given(st.text() | st.text(st.sampled_from("\r\na")))
-def test_every_text_counts_its_graphemes(text: str) -> None:
-    assert grapheme_length(text) == len(regex.findall(r"\X", text)) == len(seams(text)) - 1
+@pytest.mark.parametrize(("word", "length"), [("क्षि", 2), ("हिन्दी", 3), ("स्कूल", 3), ("ক্ষ", 2), ("ខ្មែរ", 3)])
+def test_consonants_of_a_conjunct_count_each(word: str, length: int) -> None:
+    assert grapheme_length(word) == length
+
+
+@pytest.mark.parametrize("conjunct", ["क्षि", "ক্ষ"])
+def test_conjunct_is_never_parted_nevertheless(conjunct: str) -> None:
+    assert seams(conjunct) == [0, len(conjunct)]
+
+
+@given(st.text() | st.text(st.sampled_from("\r\na")) | st.text(st.characters(min_codepoint=0x900, max_codepoint=0xD7F)))
+def test_no_text_counts_less_than_its_graphemes(text: str) -> None:
+    assert grapheme_length(text) >= len(regex.findall(r"\X", text)) == len(seams(text)) - 1
+
+
+@given(st.text(st.characters(exclude_categories=["Mn", "Mc", "Cs"])))
+def test_text_without_conjuncts_counts_its_graphemes(text: str) -> None:
+    assert grapheme_length(text) == len(regex.findall(r"\X", text))
 
 
 def test_seams_lie_between_characters() -> None:

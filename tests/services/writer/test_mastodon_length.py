@@ -70,7 +70,7 @@ class TestAccounts:
 
 
 class TestCharacters:
-    @pytest.mark.parametrize("character", ["漢", "😀", "👩‍👩‍👧‍👦", "🇩🇪", "e\u0301", "7️⃣", "क्षि"])
+    @pytest.mark.parametrize("character", ["漢", "😀", "👩‍👩‍👧‍👦", "🇩🇪", "e\u0301", "7️⃣", "हि"])
     def test_what_people_see_as_one_counts_1(self, character: str) -> None:
         assert mastodon_length(character * 3) == 3
 

@@ -27,10 +27,10 @@ NEAR_THE_LIMIT = {
     Platform.LINKEDIN: 2,
     Platform.INSTAGRAM: 2,
 }
-"""Texts of an example that are as long as the platform allows, and longer; Facebook's would take an hour: see below."""
+"""Texts of an example that are as long as the platform allows, and longer; for Facebook see below."""
 
-FACEBOOKS_TURN = 100
-"""Every one hundredth example of Facebook has such a text: each has some 60,000 characters."""
+FACEBOOKS_TURN = 20
+"""Every twentieth example of Facebook has such a text, of 50,000 to 100,000 characters: some 25 of the ten thousand."""
 
 SHORT_MAX = 160
 
