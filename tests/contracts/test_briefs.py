@@ -158,10 +158,6 @@ class TestAnyBrief:
     def test_documented_pattern_is_the_rule(self, field: str, text: str) -> None:
         try:
             asked({field: text})
-<<<<<<< HEAD
-            is_accepted = True
-=======
->>>>>>> h-platforms
         except ValidationError:
             assert re.fullmatch(pattern(field), text) is None
         else:
