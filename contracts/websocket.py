@@ -4,7 +4,7 @@ Old clients read `type` and `payload` alone, and the payload is always a string.
 know stands beside it in the same frame.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,13 +12,10 @@ from pydantic import BaseModel, ConfigDict
 
 from contracts.envelope import Recorded
 from contracts.events import (
+    Artefact,
     AttemptFailed,
-    BlogWritten,
     Event,
     Failure,
-    IllustrationDrawn,
-    ResearchCompleted,
-    SocialPostWritten,
     Terminal,
     WorkClaimed,
     WorkflowCancelled,
@@ -31,6 +28,14 @@ from contracts.works import Kind, Work
 
 FRAME_BYTES_MAX = 64 * 1024
 """Of a frame from a client: thirty times the longest topic."""
+
+OLD_TEXTS: Mapping[Kind, str] = {
+    Kind.RESEARCH: "Searching internet for information about {topic}",
+    Kind.BLOG: "Writing blog post",
+    Kind.SOCIAL: "Writing social media post",
+    Kind.ILLUSTRATION: "Drawing illustration for content",
+}
+"""The progress texts of the old dialect, in their order. Works of other kinds are not told: old clients know these."""
 
 
 class CloseCode:
@@ -85,7 +90,7 @@ def describe(recorded: Recorded[Event]) -> dict[str, Any]:
 def _work(event: Event) -> Work | None:
     """The work that an event is about, if it is about one."""
     match event:
-        case ResearchCompleted() | BlogWritten() | SocialPostWritten() | IllustrationDrawn():
+        case Artefact():
             return work_of(event)
         case WorkClaimed() | AttemptFailed() | WorkflowFailed():
             return event.work
@@ -114,7 +119,8 @@ class OldDialect:
                 self._topic = request.topic
                 self._hold(None, _frame("progress_event", "Starting content creation workflow", recorded))
             case WorkClaimed(work=work):
-                self._hold(work.kind, _frame("progress_event", self._words(work.kind), recorded))
+                text = OLD_TEXTS.get(work.kind, "").format(topic=self._topic)
+                self._hold(work.kind, _frame("progress_event", text, recorded))
             case WorkflowCompleted():
                 self._ended = True
                 yield _frame("results", recorded.key.workflow_id, recorded)
@@ -130,21 +136,10 @@ class OldDialect:
         if turn in self._turns:
             self._held.setdefault(turn, frame)
 
-    def _words(self, kind: Kind) -> str:
-        match kind:
-            case Kind.RESEARCH:
-                return f"Searching internet for information about {self._topic}"
-            case Kind.BLOG:
-                return "Writing blog post"
-            case Kind.SOCIAL:
-                return "Writing social media post"
-            case Kind.ILLUSTRATION:
-                return "Drawing illustration for content"
-
 
 def _turns(request: WorkflowRequested) -> list[Kind | None]:
     """The order in which texts are told; None is the start itself."""
-    return [None, *((Kind.RESEARCH,) if request.research else ()), Kind.BLOG, Kind.SOCIAL, Kind.ILLUSTRATION]
+    return [None, *(kind for kind in OLD_TEXTS if kind is not Kind.RESEARCH or request.research)]
 
 
 def _frame(
