@@ -1,19 +1,23 @@
 """Deltas: the text of a work while a model still writes it, for those who watch. Live only, never in the log."""
 
-import json
 import time
 from contextlib import suppress
 
 from chassis.connection import Connection, Disconnected
 from chassis.runner import Say, Streams
 from contracts import subjects
-from contracts.events import WorkClaimed
+from contracts.deltas import Delta
+from contracts.events import UNSTORABLE, WorkClaimed
 from contracts.subjects import WorkflowKey
 
 EVERY_S = 0.1
 """At most ten messages a second for one attempt: what is written in between goes together."""
 
-DELTA_CHARACTERS_MAX = 32_000
+WHOLE_EVERY_S = 2.0
+"""Now and then the whole text is sent: so long waits at most who began to listen late, or lost a message."""
+
+TEXT_CHARACTERS_MAX = 100_000
+"""Of one attempt's text; what is longer is read when it is finished. In UTF-8 it fits into one message of NATS."""
 
 
 def delta_streams(connection: Connection, stage: str) -> Streams:
@@ -26,22 +30,31 @@ def delta_streams(connection: Connection, stage: str) -> Streams:
 
 
 class _Stream:
-    """The text of one attempt. A reader who sees a new attempt begins anew; `offset` counts characters."""
+    """The text of one attempt, and how much of it was sent."""
 
     def __init__(self, connection: Connection, subject: str, claimed: WorkClaimed) -> None:
-        self._connection, self._subject = connection, subject
-        self._head = {"work": claimed.work, "run": claimed.run, "attempt": claimed.attempt}
-        self._offset, self._waiting, self._sent_at = 0, "", 0.0
+        self._connection, self._subject, self._claimed = connection, subject, claimed
+        self._text, self._told = "", 0
+        self._sent_at = self._whole_at = 0.0
 
     async def say(self, text: str) -> None:
         """Sends the text, together with what waited; soon after another it waits itself."""
-        waiting = self._waiting + text
-        self._waiting = waiting[-DELTA_CHARACTERS_MAX:]
-        self._offset += len(waiting) - len(self._waiting)  # what is dropped shows as a hole
-        if time.monotonic() - self._sent_at < EVERY_S:
+        self._text = (self._text + UNSTORABLE.sub("\ufffd", text))[:TEXT_CHARACTERS_MAX]
+        now = time.monotonic()
+        if now - self._sent_at < EVERY_S or self._told == len(self._text):
             return
-        body = {**self._head, "offset": self._offset, "text": self._waiting}
-        self._offset += len(self._waiting)
-        self._waiting, self._sent_at = "", time.monotonic()
+        if now - self._whole_at >= WHOLE_EVERY_S:
+            self._told, self._whole_at = 0, now
+        offset, self._told, self._sent_at = self._told, len(self._text), now
         with suppress(Disconnected):  # the finished text is in the event
-            await self._connection.publish(self._subject, json.dumps(body).encode())
+            await self._connection.publish(self._subject, self._delta(offset).model_dump_json().encode())
+
+    def _delta(self, offset: int) -> Delta:
+        claimed = self._claimed
+        return Delta(
+            work=claimed.work,
+            run=claimed.run,
+            attempt=claimed.attempt,
+            offset=offset,
+            text=self._text[offset:],
+        )

@@ -1,41 +1,35 @@
-"""The websocket messages: frames of the old dialect, and how events become such frames.
+"""The websocket messages of the full dialect: what a client may send, and what it is told.
 
-Old clients read `type` and `payload` alone, and the payload is always a string. Everything that newer programs want to
-know stands beside it in the same frame.
+A frame is one JSON object in a text frame. `payload` is always a string, for whoever reads nothing else; everything
+that programs want to know stands beside it. Keys that say nothing are left out.
 """
 
-from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from contracts.deltas import Delta
 from contracts.envelope import Recorded
 from contracts.events import (
+    NUMBER_MAX,
     Artefact,
     AttemptFailed,
     Event,
     Failure,
-    Terminal,
     WorkClaimed,
-    WorkflowCancelled,
-    WorkflowCompleted,
     WorkflowFailed,
-    WorkflowRequested,
     work_of,
 )
-from contracts.works import Kind, Work
+from contracts.requests import ContentRequest
+from contracts.sentences import sentence_of
+from contracts.subjects import TOKEN
+from contracts.works import Work
 
 FRAME_BYTES_MAX = 64 * 1024
 """Of a frame from a client: thirty times the longest topic."""
 
-OLD_TEXTS: Mapping[Kind, str] = {
-    Kind.RESEARCH: "Searching internet for information about {topic}",
-    Kind.BLOG: "Writing blog post",
-    Kind.SOCIAL: "Writing social media post",
-    Kind.ILLUSTRATION: "Drawing illustration for content",
-}
-"""The progress texts of the old dialect, in their order. Works of other kinds are not told: old clients know these."""
+REASON_LENGTH_MAX = 500
 
 
 class CloseCode:
@@ -44,29 +38,268 @@ class CloseCode:
     DONE = 1000
     TRY_AGAIN = 1013
     BAD_FRAME = 4400
+    UNKNOWN_WORKFLOW = 4404
     CONFLICT = 4409
     FRAME_TOO_LARGE = 4413
     TOO_MANY = 4429
 
 
-class Frame(BaseModel):
-    """One text frame to a client. Keys that say nothing are left out."""
+# ---------------------------------------------------------------- what a client may send
+
+Reason = Annotated[
+    str,
+    # No zero byte, as in a topic.
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_LENGTH_MAX, pattern=r"^[^\x00]*$"),
+    Field(description="Why, in your own words; it is kept in the log.", examples=["I changed my mind."]),
+]
+
+
+def _example(*examples: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [*examples]})
+
+
+_ID = "01a20262-4036-74ac-b832-5ff8bc7b6bef"
+
+
+class Start(ContentRequest):
+    """Starts a workflow and follows it from its first event. May only be the first frame."""
+
+    model_config = _example(
+        {"type": "start", "topic": "The history of tea", "research": True, "platforms": ["linkedin", "x"]},
+        {"type": "start", "topic": "The history of tea", "client_request_id": "my-1"},
+    )
+
+    type: Literal["start"]
+
+
+class Attach(BaseModel):
+    """Follows a workflow from any revision on, from any device, at any time. May only be the first frame."""
+
+    model_config = _example({"type": "attach", "workflow_id": _ID, "after_revision": 7})
+
+    type: Literal["attach"]
+    workflow_id: Annotated[str, Field(pattern=f"^{TOKEN.pattern}$", description="Which workflow.")]
+    after_revision: Annotated[
+        int, Field(ge=0, le=NUMBER_MAX, strict=True, description="The last revision that you have; 0 for none.")
+    ] = 0
+
+
+class Cancel(BaseModel):
+    """Calls the workflow's open run off. Safe to repeat."""
+
+    model_config = _example({"type": "cancel", "reason": "I changed my mind."}, {"type": "cancel"})
+
+    type: Literal["cancel"]
+    reason: Reason | None = None
+
+
+class Resume(BaseModel):
+    """Opens the next run of a failed or cancelled workflow: only what is missing is made. Safe to repeat."""
+
+    model_config = _example({"type": "resume"})
+
+    type: Literal["resume"]
+    reason: Reason | None = None
+
+
+class Ping(BaseModel):
+    """Asks for a sign of life."""
+
+    model_config = _example({"type": "ping", "id": "7"})
+
+    type: Literal["ping"]
+    id: Annotated[str, Field(max_length=200, description="Comes back with the answer.")] = ""
+
+
+FIRST_FRAMES: dict[str, type[Start] | type[Attach]] = {"start": Start, "attach": Attach}
+LATER_FRAMES: dict[str, type[Cancel] | type[Resume] | type[Ping]] = {"cancel": Cancel, "resume": Resume, "ping": Ping}
+"""What may be sent, by its `type`."""
+
+
+# ---------------------------------------------------------------- what a client is told
+
+
+class ServerFrame(BaseModel):
+    """What all frames from the server share."""
 
     model_config = ConfigDict(frozen=True)
-
-    type: Literal["progress_event", "results", "error"]
-    payload: str
-    workflow_id: str | None = None
-    revision: int | None = None
-    event: str | None = None
-    work: Work | None = None
-    attempt: int | None = None
-    error: Failure | None = None
-    ts: datetime | None = None
 
     def text(self) -> str:
         """The frame as it goes over the wire."""
         return self.model_dump_json(exclude_none=True)
+
+
+class EventFrame(ServerFrame):
+    """An event of the workflow, as it was recorded. Every revision comes once, in order."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "event",
+                    "payload": "Writing the blog post",
+                    "workflow_id": _ID,
+                    "revision": 4,
+                    "event": "work-claimed",
+                    "work": "blog",
+                    "attempt": 1,
+                    "data": {"work": "blog", "run": 1, "attempt": 1, "worker": "writer@host:4711"},
+                    "ts": "2026-11-25T10:00:01.123456+00:00",
+                    "id": "01a20262-4037-7a10-8c55-2f0d8a9b6c11",
+                    "cause": "01a20262-4036-7b00-9d1e-2f0d8a9b6c10",
+                    "position": 40,
+                }
+            ]
+        },
+    )
+
+    type: Literal["event"] = "event"
+    payload: Annotated[str, Field(description="The event in a sentence, for people.")]
+    workflow_id: str
+    revision: Annotated[int, Field(description="Its place in the workflow's history: 1, 2, 3 …")]
+    event: Annotated[str, Field(description="Its type, as `blog-written`.")]
+    work: Annotated[str | None, Field(description="The work that it is about, where it is about one.")] = None
+    attempt: int | None = None
+    data: Annotated[dict[str, Any], Field(description="The fields of its type.")]
+    error: Annotated[Failure | None, Field(description="Why something failed.")] = None
+    ts: Annotated[str, Field(description="When it was recorded.")]
+    id: str
+    cause: Annotated[str | None, Field(description="The id of the event that was reacted to.")] = None
+    position: Annotated[int, Field(description="Its place in the whole log.")]
+
+
+class DeltaFrame(ServerFrame):
+    """Text while a model still writes it. Within an attempt each piece follows the one before without a gap.
+
+    A piece with `offset` 0 begins the text anew: a new attempt at the work has begun, or one that you had not heard of.
+    The finished text is in the event that records it.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "delta",
+                    "payload": "Tea came to Europe ",
+                    "workflow_id": _ID,
+                    "work": "blog",
+                    "run": 1,
+                    "attempt": 1,
+                    "offset": 0,
+                }
+            ]
+        },
+    )
+
+    type: Literal["delta"] = "delta"
+    payload: Annotated[str, Field(description="The piece of text.")]
+    workflow_id: str
+    work: str
+    run: int
+    attempt: int
+    offset: Annotated[int, Field(description="How many characters (code points) of this attempt stand before it.")]
+
+
+class Accepted(ServerFrame):
+    """A `cancel` or `resume` stands in the log, now or since before."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {"type": "accepted", "payload": "cancel", "workflow_id": _ID, "revision": 9, "position": 52},
+            ]
+        },
+    )
+
+    type: Literal["accepted"] = "accepted"
+    payload: Annotated[Literal["cancel", "resume"], Field(description="What was accepted.")]
+    workflow_id: str
+    revision: Annotated[int, Field(description="Of the event that stands for it.")]
+    position: Annotated[int, Field(description="Of the event that stands for it.")]
+
+
+class Pong(ServerFrame):
+    """The answer to a ping."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [{"type": "pong", "payload": "7"}]})
+
+    type: Literal["pong"] = "pong"
+    payload: Annotated[str, Field(description="The ping's id.")]
+
+
+class Heartbeat(ServerFrame):
+    """Nothing has happened for a while, and the connection stands."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "heartbeat",
+                    "payload": "",
+                    "workflow_id": _ID,
+                    "revision": 9,
+                    "ts": "2026-11-25T10:00:16.123456Z",
+                }
+            ]
+        },
+    )
+
+    type: Literal["heartbeat"] = "heartbeat"
+    payload: Literal[""] = ""
+    workflow_id: str
+    revision: Annotated[int, Field(description="The last revision that you were told.")]
+    ts: datetime
+
+
+class ErrorFrame(ServerFrame):
+    """What is wrong. The socket is closed after it, unless it answers a `cancel` or a `resume` that cannot be."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "error",
+                    "payload": "There is no such workflow.",
+                    "error": {
+                        "code": "unknown-workflow",
+                        "message": "There is no such workflow.",
+                        "retryable": False,
+                    },
+                }
+            ]
+        },
+    )
+
+    type: Literal["error"] = "error"
+    payload: Annotated[str, Field(description="What is wrong, in a sentence.")]
+    error: Failure
+
+
+def error_frame(code: str, told: str, *, retryable: bool = False) -> ErrorFrame:
+    """The frame that tells what is wrong, by a code for programs and a sentence for people."""
+    return ErrorFrame(payload=told, error=Failure(code=code, message=told, retryable=retryable))
+
+
+def event_frame(recorded: Recorded[Event]) -> EventFrame:
+    """The frame that tells of an event."""
+    return EventFrame.model_validate({"payload": sentence_of(recorded.event), **describe(recorded)})
+
+
+def delta_frame(workflow_id: str, delta: Delta) -> DeltaFrame:
+    """The frame that tells a piece of text."""
+    return DeltaFrame(
+        payload=delta.text,
+        workflow_id=workflow_id,
+        work=delta.work,
+        run=delta.run,
+        attempt=delta.attempt,
+        offset=delta.offset,
+    )
 
 
 def describe(recorded: Recorded[Event]) -> dict[str, Any]:
@@ -76,7 +309,7 @@ def describe(recorded: Recorded[Event]) -> dict[str, Any]:
         "workflow_id": recorded.key.workflow_id,
         "revision": recorded.revision,
         "event": recorded.event.type,
-        "work": _work(recorded.event),
+        "work": work_concerned(recorded.event),
         "attempt": data.get("attempt"),
         "data": data,
         "error": data.get("error"),
@@ -87,7 +320,7 @@ def describe(recorded: Recorded[Event]) -> dict[str, Any]:
     }
 
 
-def _work(event: Event) -> Work | None:
+def work_concerned(event: Event) -> Work | None:
     """The work that an event is about, if it is about one."""
     match event:
         case Artefact():
@@ -95,75 +328,4 @@ def _work(event: Event) -> Work | None:
         case WorkClaimed() | AttemptFailed() | WorkflowFailed():
             return event.work
         case _:
-            return None
-
-
-class OldDialect:
-    """Turns one workflow's events into the old dialect's frames: each progress text once, in their fixed order.
-
-    A text whose turn has not come is held back until those before it were sent.
-    """
-
-    def __init__(self) -> None:
-        self._turns: list[Kind | None] = []
-        self._held: dict[Kind | None, Frame] = {}
-        self._ended = False
-
-    def frames(self, recorded: Recorded[Event]) -> Iterator[Frame]:
-        """The frames that this event brings, in order; after a `results` frame there are no more."""
-        if self._ended:
-            return
-        match recorded.event:
-            case WorkflowRequested() as request:
-                self._turns = _turns(request)
-                self._topic = request.topic
-                self._hold(None, _frame("progress_event", "Starting content creation workflow", recorded))
-            case WorkClaimed(work=work):
-                text = OLD_TEXTS.get(work.kind, "").format(topic=self._topic)
-                self._hold(work.kind, _frame("progress_event", text, recorded))
-            case WorkflowCompleted():
-                self._ended = True
-                yield _frame("results", recorded.key.workflow_id, recorded)
-            case WorkflowFailed() | WorkflowCancelled() as ended:
-                self._ended = True
-                yield _frame("results", "Failed", recorded, error=_why(ended))
-            case _:
-                pass
-        while self._turns and self._turns[0] in self._held:
-            yield self._held.pop(self._turns.pop(0))
-
-    def _hold(self, turn: Kind | None, frame: Frame) -> None:
-        if turn in self._turns:
-            self._held.setdefault(turn, frame)
-
-
-def _turns(request: WorkflowRequested) -> list[Kind | None]:
-    """The order in which texts are told; None is the start itself."""
-    return [None, *(kind for kind in OLD_TEXTS if kind is not Kind.RESEARCH or request.research)]
-
-
-def _frame(
-    type: Literal["progress_event", "results"], payload: str, recorded: Recorded[Event], error: Failure | None = None
-) -> Frame:
-    event = recorded.event
-    return Frame(
-        type=type,
-        payload=payload,
-        workflow_id=recorded.key.workflow_id,
-        revision=recorded.revision,
-        event=event.type,
-        work=_work(event),
-        attempt=event.attempt if isinstance(event, WorkClaimed | WorkflowFailed) else None,
-        error=error,
-        ts=recorded.recorded_at,
-    )
-
-
-def _why(ended: Terminal) -> Failure | None:
-    match ended:
-        case WorkflowFailed():
-            return ended.error
-        case WorkflowCancelled():
-            return Failure(code="cancelled", message=ended.reason or "The workflow was cancelled.", retryable=True)
-        case WorkflowCompleted():
             return None

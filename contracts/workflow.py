@@ -131,6 +131,11 @@ class Workflow:
     works: Mapping[Work, WorkState] = field(default_factory=dict[Work, WorkState])
 
     @property
+    def is_closed(self) -> bool:
+        """Has its run ended? A resume may open the next one."""
+        return self.phase in (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
+
+    @property
     def asked(self) -> WorkflowRequested:
         """The request. Raises UnknownWorkflow for a workflow without a history."""
         if self.request is None:
@@ -237,6 +242,17 @@ def fold(events: Iterable[Event], start: Workflow | None = None) -> Workflow:
     for event in events:
         state = evolve(state, event)
     return state
+
+
+def is_closed_after(event: Event, *, was_closed: bool) -> bool:
+    """Is the run closed after this event? A result that was paid for may still be recorded behind its end."""
+    match event:
+        case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled():
+            return True
+        case WorkflowRequested() | WorkflowResumed():
+            return False
+        case _:
+            return was_closed
 
 
 def evolve(state: Workflow, event: Event) -> Workflow:

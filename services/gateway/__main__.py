@@ -17,10 +17,10 @@ from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
 from contracts.services import GATEWAY
 from services.gateway.app import make_app
-from services.gateway.content import Places
 from services.gateway.desk import Desk
 from services.gateway.library import Library
 from services.gateway.parts import Parts
+from services.gateway.sockets import Places
 from services.gateway.tail import Tails
 
 SOCKET_FRAME_BYTES_MAX = 1024**2

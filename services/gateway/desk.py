@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 from uuid_utils import uuid7
 
-from chassis.event_store import Conflict, EventStore, History, OutcomeUnknown, StoreUnavailable
+from chassis.event_store import Conflict, EventStore, History, HistoryShort, OutcomeUnknown, StoreUnavailable
+from contracts.commands import CancelWorkflow, Command, ResumeWorkflow
+from contracts.envelope import Recorded
+from contracts.events import Event, WorkflowCancelled, WorkflowRequested, WorkflowResumed
 from contracts.requests import ContentRequest
-from contracts.subjects import WorkflowKey
-from contracts.workflow import decide
+from contracts.subjects import TOKEN, WorkflowKey
+from contracts.workflow import UnknownWorkflow, decide
 
 OWNER = "local"
 """Whose workflows these are, while there is no log-in."""
@@ -38,7 +41,11 @@ class Taken(NamedTuple):
 
 
 class Desk:
-    """Starts workflows. `researches`: whether research may be asked for."""
+    """Starts, cancels and resumes workflows. `researches`: whether research may be asked for.
+
+    What it does with a workflow raises LogFull, StoreUnavailable, FateUnknown, or UnreadableEvent or HistoryDamaged
+    where its history cannot be read.
+    """
 
     def __init__(self, store: EventStore, *, researches: bool) -> None:
         self._store, self._researches = store, researches
@@ -46,25 +53,45 @@ class Desk:
     async def start(self, request: ContentRequest) -> Taken:
         """Starts the workflow that is asked for; the same request id again is the same workflow, at the same position.
 
-        Raises ResearchIsOff, RequestConflict (the id was used for another request), LogFull, StoreUnavailable,
-        FateUnknown, or UnreadableEvent or HistoryDamaged where the id leads to such a history.
+        Raises ResearchIsOff, RequestConflict (the id was used for another request).
         """
         if request.research and not self._researches:
             raise ResearchIsOff((ResearchIsOff.__doc__ or "").strip())
-        key, event_id = _key(request), str(uuid7())
+        key = _key(request)
         history = History(key) if request.client_request_id is None else await self._store.read(key)
-        while True:
-            event = decide(request.command(), history.state)
-            if event is None or history.find(event_id):
-                return Taken(key, history.recorded[0].position)
+        history = await self._record(history, request.command())
+        return Taken(key, history.recorded[0].position)
+
+    async def cancel(self, workflow_id: str, reason: str | None) -> Recorded[Event]:
+        """Calls the open run off. -> the event that stands for it, now or since before
+
+        Raises UnknownWorkflow, AlreadyClosed (it has completed or failed).
+        """
+        history = await self._record(await self.history(workflow_id), CancelWorkflow(reason=reason))
+        return _last(history, WorkflowCancelled)
+
+    async def resume(self, workflow_id: str, reason: str | None) -> Recorded[Event]:
+        """Opens the next run of a failed or cancelled workflow. -> the event that opened the run, now or since before
+
+        Raises UnknownWorkflow, AlreadyClosed (it has completed), HistoryFull.
+        """
+        history = await self._record(await self.history(workflow_id), ResumeWorkflow(reason=reason))
+        return _last(history, WorkflowRequested, WorkflowResumed)
+
+    async def _record(self, history: History, command: Command) -> History:
+        """Appends what records the command, exactly once. -> the history that contains it, or said it before"""
+        event_id = str(uuid7())
+        while not history.find(event_id):
+            event = decide(command, history.state)
+            if event is None:
+                break
             try:
-                recorded = await self._store.append(history, event, id=event_id)
+                history = history.then(await self._store.append(history, event, id=event_id))
             except Conflict:
-                history = await self._store.read(key)
+                history = await self._store.read(history.key)
             except OutcomeUnknown:
-                history = await self._look_for(key)
-            else:
-                return Taken(key, recorded.position)
+                history = await self._look_for(history.key)
+        return history
 
     async def _look_for(self, key: WorkflowKey) -> History:
         """The history after an append whose reply was lost. Raises FateUnknown where the log stays silent."""
@@ -80,15 +107,29 @@ class Desk:
                 f"{key.workflow_id}: look there before you ask again."
             ) from None
 
-    async def history(self, workflow_id: str) -> History:
-        """What has happened in a workflow; without events where there is no such workflow.
+    async def history(self, workflow_id: str, *, reach: int = 0) -> History:
+        """What has happened in a workflow, at least up to revision `reach`.
 
-        Raises StoreUnavailable, UnreadableEvent, HistoryDamaged.
+        Raises UnknownWorkflow, HistoryShort (it has fewer events), StoreUnavailable, UnreadableEvent, HistoryDamaged.
         """
-        return await self._store.read(WorkflowKey(OWNER, workflow_id))
+        key = WorkflowKey(OWNER, workflow_id)
+        try:
+            history = await self._store.read(key, reach=reach) if TOKEN.fullmatch(workflow_id) else History(key)
+        except HistoryShort:
+            history = await self._store.read(key)
+            if history.recorded:
+                raise
+        if not history.recorded:
+            raise UnknownWorkflow("There is no such workflow.")
+        return history
 
 
 def _key(request: ContentRequest) -> WorkflowKey:
     if request.client_request_id is None:
         return WorkflowKey(OWNER, str(uuid7()))
     return WorkflowKey(OWNER, str(uuid.uuid5(NAMESPACE, f"{OWNER}\n{request.client_request_id}")))
+
+
+def _last(history: History, *kinds: type[Event]) -> Recorded[Event]:
+    """The latest event of these kinds."""
+    return next(recorded for recorded in reversed(history.recorded) if isinstance(recorded.event, kinds))

@@ -136,6 +136,10 @@ class Library:
         """One workflow with all that was made in it."""
         return await self._read(statements.WORKFLOW, min_position, workflow_id)
 
+    async def sources(self, workflow_id: str, *, min_position: int) -> Read:
+        """What research found for one workflow."""
+        return await self._read(statements.SOURCES, min_position, workflow_id)
+
     async def blog_posts(self, *, before: int, limit: int, workflow_id: str | None, min_position: int) -> Read:
         """Blog posts with their beginnings, the newest first."""
         return await self._read(statements.BLOG_POSTS, min_position, before, limit, workflow_id)

@@ -8,9 +8,9 @@ from starlette.requests import HTTPConnection
 
 from chassis.health import Health
 from chassis.object_store import ObjectStore
-from services.gateway.content import Places
 from services.gateway.desk import Desk
 from services.gateway.library import Library
+from services.gateway.sockets import Places
 from services.gateway.tail import Tails
 
 

@@ -17,14 +17,16 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from chassis.database import DatabaseUnavailable
-from chassis.event_store import HistoryDamaged, LogFull, OutcomeUnknown, StoreUnavailable
+from chassis.event_store import HistoryDamaged, HistoryShort, LogFull, OutcomeUnknown, StoreUnavailable
 from chassis.object_store import ObjectStoreRefused, ObjectStoreUnavailable
 from contracts.envelope import UnreadableEvent
-from contracts.workflow import RequestConflict
+from contracts.workflow import AlreadyClosed, HistoryFull, RequestConflict, UnknownWorkflow
 from services.gateway.desk import FateUnknown, ResearchIsOff
 from services.gateway.library import ReadTablesBehind
 
 RETRY_AFTER_S = 2
+WORTH_ANOTHER_TRY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+"""These say after how long."""
 
 TOLD_MAX = 10
 """Things that are told to be wrong with one request."""
@@ -76,9 +78,15 @@ UNKNOWN_BLOG_POST = Kind(404, "unknown-blog-post", "There is no such blog post."
 UNKNOWN_SOCIAL_MEDIA_POST = Kind(404, "unknown-social-media-post", "There is no such post.")
 UNKNOWN_IMAGE = Kind(404, "unknown-image", "There is no such image.")
 REQUEST_CONFLICT = Kind(409, "request-conflict", "The request id was used before, with another request.")
+ALREADY_CLOSED = Kind(409, "already-closed", "The run is closed already, in another way than asked; `detail` says how.")
+HISTORY_FULL = Kind(409, "history-full", "The workflow has been resumed too often; start a new one.")
 TOO_LARGE = Kind(413, "too-large", "The body is larger than 64 KiB.")
 BAD_REQUEST = Kind(422, "bad-request", "A parameter or a field is wrong; `detail` names it and says what it has to be.")
 RESEARCH_IS_OFF = Kind(422, "research-is-off", "Research was asked for, and is switched off here.")
+REVISION_UNKNOWN = Kind(
+    409, "revision-unknown", "The log has fewer events of this workflow than that; begin again with revision 0."
+)
+TOO_MANY_STREAMS = Kind(429, "too-many-sockets", "Too many live streams are open here; try again in a minute.")
 UNEXPECTED = Kind(500, "unexpected", "Something unexpected went wrong here; the gateway's log says what.")
 HISTORY_UNREADABLE = Kind(
     502, "history-unreadable", "The log holds an event of this workflow that cannot be read here; `detail` says which."
@@ -111,7 +119,7 @@ class ProblemFound(Exception):
 def problem(kind: Kind, detail: str | None = None, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The answer that tells of a problem."""
     body = Problem(title=HTTPStatus(kind.status).phrase, status=kind.status, detail=detail or kind.when, code=kind.code)
-    if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if kind.status in WORTH_ANOTHER_TRY:
         headers = {"Retry-After": str(RETRY_AFTER_S), **(headers or {})}
     return JSONResponse(body.model_dump(), kind.status, headers, media_type=MEDIA_TYPE)
 
@@ -134,7 +142,7 @@ def _answer(status: int) -> dict[str, Any]:
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": SCHEMA, "examples": {}}},
     }
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in WORTH_ANOTHER_TRY:
         schema = {"type": "integer", "minimum": 0}
         answer["headers"] = {
             "Retry-After": {"description": "After so many seconds it is worth another try.", "schema": schema}
@@ -158,6 +166,10 @@ def add_problems(app: FastAPI) -> None:
         RequestValidationError: _invalid,
         ResearchIsOff: _as(RESEARCH_IS_OFF),
         RequestConflict: _as(REQUEST_CONFLICT),
+        UnknownWorkflow: _as(UNKNOWN_WORKFLOW),
+        AlreadyClosed: _as(ALREADY_CLOSED),
+        HistoryFull: _as(HISTORY_FULL),
+        HistoryShort: lambda _: problem(REVISION_UNKNOWN),
         LogFull: lambda _: problem(LOG_FULL),
         FateUnknown: _as(FATE_UNKNOWN),
         StoreUnavailable: lambda _: problem(LOG_UNAVAILABLE),

@@ -36,6 +36,7 @@ from services.gateway.shapes import (
     QuarantinePage,
     SocialMediaPost,
     SocialMediaPostPage,
+    Sources,
     Workflow,
     WorkflowPage,
     excerpt,
@@ -148,6 +149,19 @@ async def read_workflow(workflow_id: WorkflowId, asked: Annotated[Asked, Query()
     if read.found is None:
         raise ProblemFound(UNKNOWN_WORKFLOW, _why_unknown(read))
     return Workflow.model_validate({**read.found, "held": read.held, "tables_position": read.position})
+
+
+@router.get(
+    "/workflows/{workflow_id}/sources",
+    tags=["Workflows"],
+    response_description="The sources, which may be none",
+    responses=answers(UNKNOWN_WORKFLOW, BAD_REQUEST, *AWAY),
+)
+async def read_sources(workflow_id: WorkflowId, asked: Annotated[Asked, Query()], parts: Needed) -> Sources:
+    """The pages that research found for a workflow, under the numbers by which its texts cite them."""
+    _refuse_what_is_no_id(workflow_id, UNKNOWN_WORKFLOW)
+    read = await parts.library.sources(workflow_id, min_position=asked.min_position)
+    return Sources.model_validate({**_found(read, UNKNOWN_WORKFLOW), "position": read.position})
 
 
 def _why_unknown(read: Read) -> str:

@@ -368,6 +368,35 @@ class Workflow(WorkflowSummary):
     tables_position: Annotated[int, Field(description="The read tables contain the log up to this position.")]
 
 
+class Sources(BaseModel):
+    """The pages that research found for a workflow, by edition and number. One event holds them, so they are few."""
+
+    model_config = _example(
+        {
+            "workflow_id": _WORKFLOW_ID,
+            "topic": "The history of tea",
+            "notes": "Tea reached Europe by land and by sea [1].",
+            "items": [
+                {
+                    "edition": 1,
+                    "number": 1,
+                    "url": "https://tea.example/history",
+                    "title": "A history of tea",
+                    "quote": None,
+                    "retrieved_at": _MOMENT,
+                }
+            ],
+            "position": 46,
+        }
+    )
+
+    workflow_id: str
+    topic: str
+    notes: Annotated[str | None, Field(description="What research found, in words.")] = None
+    items: list[SourceTold]
+    position: Annotated[int, Field(description="The read tables contain the log up to this position.")]
+
+
 class HeldWorkflow(Held):
     """A workflow whose later events are held back, because one of them cannot be read or applied."""
 

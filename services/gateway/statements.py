@@ -174,6 +174,11 @@ WORKFLOW = f"""
 """
 """$2: its id. `held` may be there without the workflow: then its very first event cannot be read."""
 
+SOURCES = _one(f"""
+    SELECT workflow_id, topic, notes, {_SOURCES} AS items FROM read.workflows WHERE owner = $1 AND workflow_id = $2
+""")
+"""$2: the workflow's id. All that research found for it, of whatever edition."""
+
 QUARANTINE = f"""
     SELECT ({POSITION}) AS position,
            (SELECT coalesce(jsonb_agg(page ORDER BY page.at DESC), '[]') FROM (

@@ -3,6 +3,9 @@
 The log republishes each event to whoever listens, at most once. So the tail listens first, then reads the history, and
 holds every live event against the revision it expects: one it has seen is dropped, a hole is filled from the history.
 What can be lost without a trace (the last event before a silence, messages around a reconnect) is read again.
+
+Deltas come between the events, for those who watch: each character of an unfinished text once, in order. What is lost
+of them comes again with the whole text that the stage sends every two seconds.
 """
 
 import asyncio
@@ -13,10 +16,12 @@ from contextlib import asynccontextmanager
 import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from pydantic import ValidationError
 
 from chassis.connection import Connection
 from chassis.event_store import EventStore, HistoryShort, StoreUnavailable
 from contracts import subjects
+from contracts.deltas import Delta, TextsHeard
 from contracts.envelope import Recorded, UnreadableEvent, decode
 from contracts.events import Event
 from contracts.subjects import WorkflowKey
@@ -30,7 +35,12 @@ RECONNECT_JITTER_S = 1.0
 WAITING_MAX = 256
 """Live events that wait for one follower. More are dropped: it finds them in the history."""
 
+DELTAS_WAITING_MAX = 32
+"""Of what waits, so many may be pieces of text: a client that reads slowly gets fewer and longer ones."""
+
 STORE_PAUSE_S = 0.5
+
+Heard = Recorded[Event] | Delta
 
 log = structlog.get_logger("tail")
 
@@ -47,16 +57,26 @@ class Tails:
     @asynccontextmanager
     async def follow(self, key: WorkflowKey, *, after: int = 0) -> AsyncGenerator[AsyncIterator[Recorded[Event]]]:
         """The workflow's events behind revision `after`, as they come, without an end. Survives any loss of the log."""
-        tail = self._tails.setdefault(key, _Tail(self._connection, key))
-        follower = _Follower(self._store, key, after)
+        async with self._followed(_Follower(self._store, key, after)) as follower:
+            yield (heard async for heard in follower.heard() if not isinstance(heard, Delta))
+
+    @asynccontextmanager
+    async def watch(self, key: WorkflowKey, *, after: int = 0) -> AsyncGenerator[AsyncIterator[Heard]]:
+        """The same events, and between them the texts that are being written. A lost piece may keep a text waiting."""
+        async with self._followed(_Follower(self._store, key, after, deltas=True)) as follower:
+            yield follower.heard()
+
+    @asynccontextmanager
+    async def _followed(self, follower: "_Follower") -> AsyncGenerator["_Follower"]:
+        tail = self._tails.setdefault(follower.key, _Tail(self._connection, follower.key))
         tail.followers.append(follower)
         try:
             await tail.listen()
-            yield follower.events()
+            yield follower
         finally:
             tail.followers.remove(follower)
-            if not tail.followers and self._tails.get(key) is tail:
-                del self._tails[key]
+            if not tail.followers and self._tails.get(follower.key) is tail:
+                del self._tails[follower.key]
                 await tail.leave()
 
     def _doubt(self) -> None:
@@ -87,57 +107,65 @@ class _Tail:
             await self._connection.unsubscribe(await self._subscribing)
 
     async def _heard(self, message: Msg) -> None:
-        if subjects.is_delta(message.subject):
-            return
-        headers = message.headers or {}
-        try:
-            recorded = decode(message.subject, headers, message.data, position=int(headers["Nats-Sequence"]))
-        except (UnreadableEvent, KeyError, ValueError) as wrong:
-            log.warning("unreadable live event", why=str(wrong))
-            return
-        for follower in self.followers:
-            follower.offer(recorded)
+        heard = _delta(message) if subjects.is_delta(message.subject) else _event(message)
+        if heard is not None:
+            for follower in self.followers:
+                follower.offer(heard)
 
 
 class _Follower:
     """One reader of one workflow: how far it has come, and what waits for it."""
 
-    def __init__(self, store: EventStore, key: WorkflowKey, after: int) -> None:
-        self._store, self._key = store, key
+    def __init__(self, store: EventStore, key: WorkflowKey, after: int, *, deltas: bool = False) -> None:
+        self._store, self.key, self._deltas = store, key, deltas
         self._seen: int = after
-        self._waiting: asyncio.Queue[Recorded[Event] | None] = asyncio.Queue()
+        self._texts = TextsHeard()
+        self._waiting: asyncio.Queue[Heard | None] = asyncio.Queue()
 
-    def offer(self, recorded: Recorded[Event]) -> None:
-        """A live event. Where too many wait, it is left out: the hole will be noticed."""
-        if self._waiting.qsize() < WAITING_MAX:
-            self._waiting.put_nowait(recorded)
+    def offer(self, heard: Heard) -> None:
+        """What is live. Where too much waits, it is left out: the hole will be noticed."""
+        most = WAITING_MAX if not isinstance(heard, Delta) else DELTAS_WAITING_MAX if self._deltas else 0
+        if self._waiting.qsize() < most:
+            self._waiting.put_nowait(heard)
 
     def doubt(self) -> None:
         """Something may have been lost."""
         if self._waiting.qsize() <= WAITING_MAX:
             self._waiting.put_nowait(None)
 
-    async def events(self) -> AsyncGenerator[Recorded[Event]]:
-        """Every revision behind the one it began at, once, in order."""
+    async def heard(self) -> AsyncGenerator[Heard]:
+        """Every revision behind the one it began at, once, in order; between them the news of unfinished texts."""
+        now = asyncio.get_running_loop().time
         reach, silence = 0, 0
         while True:
             for recorded in await self._read(reach):
-                self._seen = recorded.revision
-                yield recorded
+                yield self._told(recorded)
+            look_at = now() + QUIET_S[silence]  # texts that go on do not hide that an event was lost
             while True:
-                live = await self._next(QUIET_S[silence])
+                live = await self._next(look_at)
+                if isinstance(live, Delta):
+                    if (news := self._texts.news(live)) is not None:
+                        yield news
+                    continue
                 if live is None or live.revision > self._seen + 1:
                     break
                 if live.revision == self._seen + 1:
-                    silence, self._seen = 1, live.revision
-                    yield live
+                    silence = 1
+                    yield self._told(live)
+                    look_at = now() + QUIET_S[silence]
             reach = live.revision if live else 0
             silence = min(silence + 1, len(QUIET_S) - 1)
 
-    async def _next(self, quiet_s: float) -> Recorded[Event] | None:
-        """The next live event; None after a silence or a doubt."""
+    def _told(self, recorded: Recorded[Event]) -> Recorded[Event]:
+        self._seen = recorded.revision
+        self._texts.note(recorded)
+        return recorded
+
+    async def _next(self, look_at: float) -> Heard | None:
+        """What is live next; None after a doubt, or when it is time to look."""
         try:
-            return await asyncio.wait_for(self._waiting.get(), quiet_s)
+            async with asyncio.timeout_at(look_at):
+                return await self._waiting.get()
         except TimeoutError:
             return None
 
@@ -145,10 +173,29 @@ class _Follower:
         """What the history has beyond the last event seen."""
         while True:
             try:
-                history = await self._store.read(self._key, reach=reach)
+                history = await self._store.read(self.key, reach=reach)
             except HistoryShort:
                 reach = 0  # what the log has is what can be told
             except StoreUnavailable:
                 await asyncio.sleep(STORE_PAUSE_S)
             else:
                 return history.recorded[self._seen :]
+
+
+def _event(message: Msg) -> Recorded[Event] | None:
+    """The event that was republished; None where it cannot be read: the history will tell."""
+    headers = message.headers or {}
+    try:
+        return decode(message.subject, headers, message.data, position=int(headers["Nats-Sequence"]))
+    except (UnreadableEvent, KeyError, ValueError) as wrong:
+        log.warning("unreadable live event", why=str(wrong))
+        return None
+
+
+def _delta(message: Msg) -> Delta | None:
+    """The piece of text; None where it is none."""
+    try:
+        return Delta.model_validate_json(message.data)
+    except ValidationError:
+        log.warning("unreadable delta", subject=message.subject[:200])
+        return None

@@ -1,4 +1,4 @@
-"""Deltas on real NATS: few messages, whose offsets show where a text belongs and whether some is missing."""
+"""Deltas on real NATS: few messages, whose offsets show where a text belongs, and now and then the whole text."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from chassis import deltas
-from chassis.deltas import DELTA_CHARACTERS_MAX, delta_streams
+from chassis.deltas import TEXT_CHARACTERS_MAX, delta_streams
 from chassis.runner import Say
 from contracts import subjects
 from contracts.services import GATEWAY, WRITER
@@ -86,7 +86,7 @@ async def test_pieces_within_a_moment_go_together(watcher: Watcher, clock: Clock
     assert sum(len(delta["text"]) for delta in heard) > 150
 
 
-async def test_offsets_add_up(watcher: Watcher, clock: Clock) -> None:
+async def test_each_piece_follows_the_one_before(watcher: Watcher, clock: Clock) -> None:
     say = watcher.stream()
     for number in range(30):
         clock.now += 0.04
@@ -98,21 +98,35 @@ async def test_offsets_add_up(watcher: Watcher, clock: Clock) -> None:
     assert text.startswith("piece 0 🍵 piece 1 🍵 ")
 
 
+async def test_whole_text_comes_every_two_seconds(watcher: Watcher, clock: Clock) -> None:
+    say, written = watcher.stream(), ""
+    for number in range(50):
+        clock.now += 0.1
+        written += f"piece {number} "
+        await say(f"piece {number} ")
+    wholes = [delta for delta in await watcher.all() if delta["offset"] == 0]
+    assert len(wholes) == 3  # in five seconds, the first one included
+    assert all(written.startswith(whole["text"]) for whole in wholes)
+
+
 async def test_new_attempt_begins_anew(watcher: Watcher) -> None:
     await watcher.stream(1)("Once")
     await watcher.stream(2)("Twice")
     assert [(delta["attempt"], delta["offset"]) for delta in await watcher.all()] == [(1, 0), (2, 0)]
 
 
-async def test_what_is_too_long_shows_as_a_hole(watcher: Watcher, clock: Clock) -> None:
+async def test_what_is_too_long_is_left_to_the_event(watcher: Watcher, clock: Clock) -> None:
     say = watcher.stream()
-    await say("first")
-    await say("x" * DELTA_CHARACTERS_MAX)
-    clock.now += 1
-    await say("last")
-    _, long = await watcher.all()
-    assert len(long["text"]) == DELTA_CHARACTERS_MAX and long["text"].endswith("xlast")
-    assert long["offset"] == len("first") + len("last")  # so many of the x are missing
+    for _ in range(3):
+        clock.now += 5
+        await say("🍵" * (TEXT_CHARACTERS_MAX - 1))
+    first, second = await watcher.all()
+    assert [len(first["text"]), len(second["text"])] == [TEXT_CHARACTERS_MAX - 1, TEXT_CHARACTERS_MAX]
+
+
+async def test_half_a_character_is_no_failure_of_the_work(watcher: Watcher) -> None:
+    await watcher.stream()("\ud83d")
+    assert [delta["text"] for delta in await watcher.all()] == ["\ufffd"]
 
 
 async def test_lost_connection_is_no_failure_of_the_work(watcher: Watcher) -> None:

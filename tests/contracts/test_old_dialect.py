@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from hypothesis import given as for_any
 
 from contracts.events import Event, Failure, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, WorkflowRequested
-from contracts.websocket import Frame, OldDialect
+from contracts.old_dialect import Frame, OldDialect
 from contracts.works import Work
 from tests.contracts.generated import histories, quick
 from tests.contracts.given import (

@@ -29,10 +29,10 @@ from contracts.works import Kind, Work
 from local.servers import Running
 from services.gateway.__main__ import SOCKET_FRAME_BYTES_MAX, bind
 from services.gateway.app import make_app
-from services.gateway.content import Places
 from services.gateway.desk import OWNER, Desk
 from services.gateway.library import Library
 from services.gateway.parts import Parts
+from services.gateway.sockets import Places
 from services.gateway.tail import Tails
 from tests.services.served import served
 

@@ -36,7 +36,10 @@ STATUSES = {
     ("get", "/workflows"): "200 422 503",
     ("post", "/workflows"): "202 400 409 413 422 502 503 507",
     ("get", "/workflows/{workflow_id}"): "200 404 422 503",
-    ("get", "/workflows/{workflow_id}/events"): "200 404 422 502 503",
+    ("get", "/workflows/{workflow_id}/events"): "200 204 404 409 422 429 502 503",
+    ("post", "/workflows/{workflow_id}/cancel"): "202 400 404 409 413 422 502 503 507",
+    ("post", "/workflows/{workflow_id}/resume"): "202 400 404 409 413 422 502 503 507",
+    ("get", "/workflows/{workflow_id}/sources"): "200 404 422 503",
     ("get", "/blog-posts"): "200 422 503",
     ("get", "/blog-posts/{blog_post_id}"): "200 404 422 503",
     ("get", "/social-media-posts"): "200 422 503",
@@ -81,9 +84,14 @@ async def test_every_answer_is_described(room: Newsroom) -> None:
             assert answer["description"] not in ("", "Successful Response"), (name, status)
 
 
-async def test_location_of_a_new_workflow_is_told(room: Newsroom) -> None:
-    answer = (await operations(room))["post", "/workflows"]["responses"]["202"]
-    assert "Location" in answer["headers"]
+async def test_location_of_a_workflow_that_was_changed_is_told(room: Newsroom) -> None:
+    for (method, _), one in (await operations(room)).items():
+        assert method != "post" or "Location" in one["responses"]["202"]["headers"]
+
+
+async def test_both_forms_of_events_are_told(room: Newsroom) -> None:
+    answer = (await operations(room))["get", "/workflows/{workflow_id}/events"]["responses"]["200"]
+    assert set(answer["content"]) == {"application/json", "text/event-stream"}
 
 
 async def test_both_forms_of_an_image_are_told(room: Newsroom) -> None:
@@ -108,7 +116,7 @@ async def test_every_answer_has_an_example(room: Newsroom) -> None:
     models = (await openapi(room))["components"]["schemas"]
     for name, one in (await operations(room)).items():
         for status, answer in one["responses"].items():
-            told = answer["content"].get("application/json")
+            told = answer.get("content", {}).get("application/json")
             if told:
                 assert models[told["schema"]["$ref"].rpartition("/")[2]]["examples"], (name, status)
 

@@ -143,7 +143,7 @@ class TestTheEnd:
             await room.record_unreadable(key)
             await room.record(new_key(), asked())  # others are not concerned
             (last,) = await client.hear_all()
-            assert (last["type"], last["error"]["code"]) == ("error", "unexpected")
+            assert (last["type"], last["error"]["code"]) == ("error", "history-unreadable")
             assert await client.closed() == 1013
 
 

@@ -10,8 +10,8 @@ from websockets.exceptions import ConnectionClosed
 
 from contracts.envelope import Recorded
 from contracts.events import Event, WorkflowRequested
-from contracts.websocket import Frame, OldDialect
-from services.gateway import content
+from contracts.old_dialect import Frame, OldDialect
+from services.gateway import old_dialect, sockets
 from tests.services.gateway.newsroom import COMPLETED, Newsroom, Plant, newsroom
 from tests.waiting import until
 
@@ -32,8 +32,8 @@ class Floods(OldDialect):
 
 @pytest.fixture
 def flood(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(content, "OldDialect", Floods)
-    monkeypatch.setattr(content, "SEND_S", 0.3)
+    monkeypatch.setattr(old_dialect, "OldDialect", Floods)
+    monkeypatch.setattr(sockets, "SEND_S", 0.3)
 
 
 @asynccontextmanager
