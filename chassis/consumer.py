@@ -84,12 +84,16 @@ Handle = Callable[[PulledDelivery], Awaitable[None]]
 
 
 class Consumer:
-    """The slots of one process. `handle` does what a delivery brings; `slots` is how many may run at once."""
+    """The slots of one process. `handle` does what a delivery brings; `slots` is how many may run at once.
+
+    `busy`: how many of them hold a delivery now.
+    """
 
     def __init__(self, connection: Connection, stage: str, handle: Handle, *, slots: int) -> None:
         self.connection, self.stage, self.handle = connection, stage, handle
         self.stopping = asyncio.Event()
         self.trouble: str | None = None
+        self.busy = 0
         self._slots = [_Slot(self) for _ in range(slots)]
         self._seldom = Seldom()
 
@@ -192,6 +196,7 @@ class _Slot:
             return None
 
     async def _work(self, delivery: PulledDelivery) -> None:
+        self._consumer.busy += 1
         try:
             await self._consumer.handle(delivery)
         except Exception as wrong:
@@ -204,6 +209,8 @@ class _Slot:
                 event_type=delivery.event,
                 why=f"{type(wrong).__name__}: {wrong}",
             )
+        finally:
+            self._consumer.busy -= 1
 
 
 def _status(message: Msg) -> str:

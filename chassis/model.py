@@ -30,6 +30,7 @@ from openai.types.responses import (
     ResponseTextDeltaEvent,
 )
 
+from chassis.prices import load_prices, provider_at, summed
 from chassis.settings import Settings
 from chassis.stage import GiveUp, Retry, Verdicts, WorkFailed
 from contracts.events import UNSTORABLE, Usage
@@ -150,17 +151,19 @@ class Model:
             max_retries=0,
             timeout=CALL_TIMEOUT_S,
         )
+        self._provider = settings.provider or provider_at(self._client.base_url.host)
+        self._prices = load_prices(settings.prices)
 
     async def write(self, *, instructions: str, input: str, say: Say | None = None) -> Written:
         """A text as instructed about this input. `say` hears it piece by piece while it is written."""
-        with _named():
+        with self._call(self._text_model):
             response = await self._respond(instructions, input, say)
         usage = self._usage(response, instructions)
         return Written(_text(response, usage), usage)
 
     async def search(self, *, instructions: str, input: str, say: Say | None = None) -> Searched:
         """Searches the web, and writes about what was found."""
-        with _named():
+        with self._call(self._text_model):
             response = await self._respond(
                 instructions,
                 input,
@@ -168,31 +171,21 @@ class Model:
                 tools=[{"type": "web_search"}],
                 include=["web_search_call.action.sources"],
             )
-        searches = sum(item.type == "web_search_call" for item in response.output)
-        usage = self._usage(response, instructions).model_copy(update={"searches": searches})
+        usage = self._usage(response, instructions)
         return Searched(_text(response, usage), _citations(response), usage)
 
     async def draw(self, prompt: str) -> Drawn:
         """A picture of what the prompt says."""
-        with _named():
+        with self._call(self._image_model):
             answer = cast(
                 object,
                 await self._client.images.generate(
                     model=self._image_model, prompt=prompt, size=cast(Any, self._image_size), n=1
                 ),
             )
-        if not isinstance(answer, ImagesResponse):  # a web page, say: the SDK passes on as text what is no JSON
-            raise AnswerMalformed(cost_known=False)
-        told = answer.usage
-        usage = Usage(
-            provider="openai",
-            model=self._image_model,
-            input_tokens=told.input_tokens if told else 0,
-            output_tokens=told.output_tokens if told else 0,
-            images=len(answer.data or []),
-            request_ids=_request_ids(answer),
-            prompt_hash=_digest(prompt),
-        )
+            if not isinstance(answer, ImagesResponse):  # a web page, say: the SDK passes on as text what is no JSON
+                raise AnswerMalformed(cost_known=False)
+        usage = self._usage_of_picture(answer, prompt)
         encoded = answer.data[0].b64_json if answer.data else None
         if not encoded or len(encoded) > PICTURE_BYTES_MAX * 4 // 3 + 4:
             raise AnswerMalformed("The model's answer holds no picture, or far too large a one.", usage=usage)
@@ -200,6 +193,17 @@ class Model:
             return Drawn(base64.b64decode(encoded, validate=True), usage)
         except binascii.Error as wrong:
             raise AnswerMalformed("The model's answer holds no readable picture.", usage=usage) from wrong
+
+    @contextmanager
+    def _call(self, model: str) -> Generator[None]:
+        """One call. Its failure has a name; where it may have been billed, it tells of a call at an unknown cost."""
+        try:
+            with _named():
+                yield
+        except WorkFailed as failed:
+            if not failed.cost_known:
+                failed.usage = failed.usage or Usage(provider=self._provider, model=model)
+            raise
 
     async def _respond(self, instructions: str, input: str, say: Say | None, **options: Any) -> Response:
         """The whole response, streamed: a stream shows that the model is alive, and what it writes."""
@@ -227,25 +231,47 @@ class Model:
     def _usage(self, response: Response, instructions: str) -> Usage:
         told: Any = response.usage
         given, made = getattr(told, "input_tokens_details", None), getattr(told, "output_tokens_details", None)
-        return Usage(
-            provider="openai",
+        usage = Usage(
+            provider=self._provider,
             model=response.model,
             input_tokens=getattr(told, "input_tokens", 0) or 0,
             cached_tokens=getattr(given, "cached_tokens", 0) or 0,
             output_tokens=getattr(told, "output_tokens", 0) or 0,
             reasoning_tokens=getattr(made, "reasoning_tokens", 0) or 0,
+            searches=_searches(response),
             request_ids=(response.id,),
             prompt_hash=_digest(instructions),
         )
+        cost = self._prices.cost(
+            usage,
+            written_to_cache=int(getattr(given, "cache_write_tokens", 0) or 0),
+            tier=str(response.service_tier) if response.service_tier else None,
+            is_counted=told is not None,
+        )
+        return usage.model_copy(update={"cost_usd": cost})
+
+    def _usage_of_picture(self, answer: ImagesResponse, prompt: str) -> Usage:
+        told = answer.usage
+        usage = Usage(
+            provider=self._provider,
+            model=self._image_model,
+            input_tokens=told.input_tokens if told else 0,
+            output_tokens=told.output_tokens if told else 0,
+            images=len(answer.data or []),
+            request_ids=_request_ids(answer),
+            prompt_hash=_digest(prompt),
+        )
+        return usage.model_copy(update={"cost_usd": self._prices.cost(usage, is_counted=told is not None)})
 
 
 def total(first: Usage, *further: Usage) -> Usage:
-    """What several calls for one work used together; named after the first."""
+    """What several calls for one work used together; named after the first. The cost is known where each one's is."""
     usages = (first, *further)
     counts = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "images", "searches", "calls")
-    summed: dict[str, Any] = {name: sum(getattr(usage, name) for usage in usages) for name in counts}
+    counted: dict[str, Any] = {name: sum(getattr(usage, name) for usage in usages) for name in counts}
     request_ids = tuple(request_id for usage in usages for request_id in usage.request_ids)
-    return first.model_copy(update={**summed, "request_ids": request_ids})
+    cost = summed(*(usage.cost_usd for usage in usages))
+    return first.model_copy(update={**counted, "cost_usd": cost, "request_ids": request_ids})
 
 
 @contextmanager
@@ -303,6 +329,12 @@ def _citations(response: Response) -> tuple[Citation, ...]:
                 marks.append(Citation(mark.url, mark.title, offset + mark.start_index, offset + mark.end_index))
         offset += len(part.text)
     return tuple(sorted(marks, key=lambda mark: mark.start))
+
+
+def _searches(response: Response) -> int:
+    """How often the web was searched; to open a page that was found is no search, and is not billed as one."""
+    calls = [item for item in response.output if item.type == "web_search_call"]
+    return sum(getattr(call.action, "type", "search") == "search" for call in calls)
 
 
 def _request_ids(answer: openai.BaseModel) -> tuple[str, ...]:

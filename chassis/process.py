@@ -17,6 +17,7 @@ from chassis.deltas import delta_streams
 from chassis.event_store import NotAllowed
 from chassis.health import Health, served
 from chassis.jetstream_store import JetStreamStore
+from chassis.presence import Load, announced
 from chassis.runner import Runner
 from chassis.settings import Settings, load_settings
 from chassis.stage import Stage
@@ -114,15 +115,22 @@ async def _work(
     health.watch(
         nats=lambda: None if connection.is_up else "there is no connection to NATS", consumer=lambda: consumer.trouble
     )
-    working = asyncio.create_task(consumer.run())
-    log.info("ready", worker=worker_name(stage.name), slots=settings.concurrency)
-    await asyncio.wait({stopped, working, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
-    if stopped.done():
-        await _drain(consumer, working, settings.drain_s)
-    else:
-        working.cancel()
-        (ended,) = await asyncio.gather(working, return_exceptions=True)
-        raise CannotGoOn("the connection to NATS was closed" if connection.closed.done() else f"{ended!r}")
+    async with announced(
+        connection,
+        stage.name,
+        health,
+        worker=worker_name(stage.name),
+        load=lambda: Load(settings.concurrency, consumer.busy),
+    ):
+        working = asyncio.create_task(consumer.run())
+        log.info("ready", worker=worker_name(stage.name), slots=settings.concurrency)
+        await asyncio.wait({stopped, working, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
+        if stopped.done():
+            await _drain(consumer, working, settings.drain_s)
+        else:
+            working.cancel()
+            (ended,) = await asyncio.gather(working, return_exceptions=True)
+            raise CannotGoOn("the connection to NATS was closed" if connection.closed.done() else f"{ended!r}")
 
 
 async def _drain(consumer: Consumer, working: "asyncio.Task[None]", drain_s: float) -> None:

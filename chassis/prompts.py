@@ -5,11 +5,15 @@ sources in a block whose markup they cannot close.
 """
 
 import html
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from string import Template
 
 from contracts.events import Source, WorkflowRequested
+
+WORDS = {"short": 400, "medium": 800, "long": 1_600}
+"""What the names of lengths mean: two minutes of reading, four, and eight."""
 
 
 def load_prompt(beside: str, name: str) -> Template:
@@ -18,15 +22,25 @@ def load_prompt(beside: str, name: str) -> Template:
 
 
 def brief_lines(asked: WorkflowRequested) -> str:
-    """What the client asked for, a line each; the topic first."""
+    """What the client asked for, a line each; the topic first. A length is asked of the blog post alone."""
     brief = asked.brief
-    told = {
-        "Topic": asked.topic,
-        "Tone": brief.tone,
-        "Audience": brief.audience,
-        "Language": brief.language,
-        "Length": brief.length,
-    }
+    return _lines({"Topic": asked.topic, "Tone": brief.tone, "Audience": brief.audience, "Language": brief.language})
+
+
+def blog_brief_lines(asked: WorkflowRequested) -> str:
+    """What the client asked for of the blog post: its length as well."""
+    length = asked.brief.length
+    return f"{brief_lines(asked)}\n{_lines({'Length': length and length_in_words(length)})}".rstrip()
+
+
+def length_in_words(length: str) -> str:
+    """What a length means to a writer. One that is neither named nor a number stands as the client said it."""
+    number = re.fullmatch(r"([0-9]{1,6})(?: words)?", length)
+    words = int(number[1]) if number else WORDS.get(length)
+    return f"about {words:,} words" if words else length
+
+
+def _lines(told: dict[str, str | None]) -> str:
     return "\n".join(f"{name}: {one_line(value)}" for name, value in told.items() if value)
 
 

@@ -4,14 +4,27 @@ Keys keep the names that their own SDKs gave them; all others begin with PRESSRO
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chassis.prices import PricesUnusable, load_prices
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 GIB = 1024**3
+
+
+def _usable(prices: Path) -> Path:
+    """The file itself, once it has been read: a wrong one is to be found at start, not when the first call is paid."""
+    try:
+        load_prices(prices)
+    except PricesUnusable as wrong:
+        raise PydanticCustomError("prices", "{why}", {"why": str(wrong)}) from wrong
+    return prices
 
 
 class Settings(BaseSettings):
@@ -46,6 +59,8 @@ class Settings(BaseSettings):
     image_model: str = "gpt-image-2.6-flare"
     image_size: Annotated[str, Field(pattern=r"^[0-9]{2,4}x[0-9]{2,4}$|^auto$")] = "1024x1024"
     research: Literal["auto", "openai", "tavily", "none"] = "auto"
+    provider: Annotated[str, Field(max_length=200)] | None = None
+    prices: Annotated[Path, AfterValidator(_usable)] | None = None
 
     # a process
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 16

@@ -12,6 +12,7 @@ from typing import Any
 from chassis.connection import inbox_of
 from chassis.jetstream_log import BUCKET, BUCKET_SUBJECTS, EPOCH_GET, STREAM_INFO
 from chassis.jetstream_store import DIRECT_GET, STREAM
+from chassis.standing import consumer_info
 from contracts import subjects
 from contracts.events import WorkflowCancelled
 from contracts.services import GATEWAY, PROJECTOR, STAGES
@@ -101,16 +102,22 @@ def rights(user: str) -> Rights:
     answers = f"{inbox_of(user)}.>"
     if user == SET_UP:
         return Rights(("$JS.API.>", BUCKET_SUBJECTS), (answers,))
+    presence = subjects.presence(user)
     if user == GATEWAY:
-        return Rights((subjects.may_write(GATEWAY), DIRECT_GET), (answers, subjects.REPUBLISH_TO))
+        status = (STREAM_INFO, *(consumer_info(stage) for stage in STAGES))
+        return Rights(
+            (subjects.may_write(GATEWAY), DIRECT_GET, presence, *status),
+            (answers, subjects.REPUBLISH_TO, subjects.EVERY_PRESENCE),
+        )
     if user == PROJECTOR:
-        return Rights((DIRECT_GET, EPOCH_GET, STREAM_INFO), (answers, subjects.LIVE_EVENTS))
+        return Rights((DIRECT_GET, EPOCH_GET, STREAM_INFO, presence), (answers, subjects.LIVE_EVENTS))
     return Rights(
         (
+            presence,
             subjects.may_write(user),
             subjects.may_stream(user),
             f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{user}",
-            f"$JS.API.CONSUMER.INFO.{STREAM}.{user}",
+            consumer_info(user),
             f"$JS.ACK.{STREAM}.{user}.>",
             DIRECT_GET,
         ),

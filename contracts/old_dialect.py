@@ -36,7 +36,24 @@ TEXTS: Mapping[Kind, str] = {
 class Frame(BaseModel):
     """One text frame to a client. Keys that say nothing are left out."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "progress_event",
+                    "payload": "Writing blog post",
+                    "workflow_id": "01a20262-4036-74ac-b832-5ff8bc7b6bef",
+                    "revision": 4,
+                    "event": "work-claimed",
+                    "work": "blog",
+                    "attempt": 1,
+                    "ts": "2026-11-25T10:00:01.123456Z",
+                },
+                {"type": "results", "payload": "01a20262-4036-74ac-b832-5ff8bc7b6bef"},
+            ]
+        },
+    )
 
     type: Literal["progress_event", "results", "error"]
     payload: str

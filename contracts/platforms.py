@@ -10,3 +10,6 @@ class Platform(StrEnum):
     X = "x"
     FACEBOOK = "facebook"
     INSTAGRAM = "instagram"
+    THREADS = "threads"
+    BLUESKY = "bluesky"
+    MASTODON = "mastodon"

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, ValidationError, field_validator
 
+from contracts.briefs import BriefAsked
 from contracts.commands import RequestWorkflow
-from contracts.events import Topic
+from contracts.events import Brief, Topic
 from contracts.platforms import Platform
 
 RequestId = Annotated[
@@ -20,7 +21,16 @@ class ContentRequest(BaseModel):
 
     model_config = ConfigDict(
         frozen=True,
-        json_schema_extra={"examples": [{"topic": "The history of tea", "research": True, "platforms": ["linkedin"]}]},
+        json_schema_extra={
+            "examples": [
+                {
+                    "topic": "The history of tea",
+                    "research": True,
+                    "platforms": ["linkedin", "bluesky"],
+                    "brief": {"tone": "playful", "audience": "people new to tea", "length": "medium"},
+                }
+            ]
+        },
     )
 
     topic: Annotated[
@@ -40,6 +50,9 @@ class ContentRequest(BaseModel):
             json_schema_extra={"uniqueItems": True},
         ),
     ] = (Platform.LINKEDIN,)
+    brief: Annotated[
+        BriefAsked | None, Field(description="How it is to be written; without it, as the writer sees fit.")
+    ] = None
     client_request_id: Annotated[
         RequestId | None,
         Field(description="Your own id of this request. The same id again is the same workflow, never a second one."),
@@ -58,6 +71,7 @@ class ContentRequest(BaseModel):
             topic=self.topic,
             research=self.research,
             platforms=self.platforms,
+            brief=self.brief.brief() if self.brief else Brief(),
             client_request_id=self.client_request_id,
         )
 

@@ -14,3 +14,6 @@ STAGES: dict[str, frozenset[Kind]] = {
     ILLUSTRATOR: frozenset({Kind.ILLUSTRATION}),
 }
 """The stages, and the kinds of work that each does."""
+
+SERVICES = (GATEWAY, *STAGES, PROJECTOR)
+"""All of them, in the order in which they are told."""

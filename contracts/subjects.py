@@ -3,6 +3,7 @@
 workflow.<owner>.<workflow_id>.<service>.<event>.<revision>      the log: each subject is written once
 live.workflow.<owner>.<workflow_id>.…                            the same, republished at once to whoever listens
 live.workflow.<owner>.<workflow_id>.delta.<stage>                text while a model still writes; never in the log
+presence.<service>                                               a process says that it is there; never in the log
 """
 
 import hashlib
@@ -20,6 +21,9 @@ LOG_SUBJECTS = "workflow.*.*.*.*.*"
 REPUBLISH_FROM, REPUBLISH_TO = "workflow.>", "live.workflow.>"
 LIVE_EVENTS = f"live.{LOG_SUBJECTS}"
 """Every event of every workflow, as they come; no deltas, whose subjects are shorter."""
+
+EVERY_PRESENCE = "presence.*"
+"""Every process of every service, as it says that it is there."""
 
 WRITTEN_BY = {
     "workflow-requested": GATEWAY,
@@ -139,6 +143,19 @@ def may_write(service: str) -> str:
 def may_stream(stage: str) -> str:
     """The deltas that this stage may send."""
     return f"live.workflow.*.*.delta.{token(stage)}"
+
+
+def presence(service: str) -> str:
+    """Where the processes of this service say that they are there."""
+    return f"presence.{token(service)}"
+
+
+def whose_presence(subject: str) -> str:
+    """The service whose presence this subject carries. Raises BadToken where it carries none."""
+    first, _, service = subject.partition(".")
+    if first != "presence":
+        raise BadToken(f"{subject[:200]!r} is not the subject of a presence")
+    return token(service)
 
 
 def _path(key: WorkflowKey) -> str:

@@ -50,7 +50,11 @@ Reason = Annotated[
     str,
     # No zero byte, as in a topic.
     StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_LENGTH_MAX, pattern=r"^[^\x00]*$"),
-    Field(description="Why, in your own words; it is kept in the log.", examples=["I changed my mind."]),
+    Field(
+        description="Why, in your own words, not all of them blank; it is kept in the log.",
+        examples=["I changed my mind."],
+        json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"},
+    ),
 ]
 
 

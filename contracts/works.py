@@ -23,6 +23,9 @@ class Work(StrEnum):
     SOCIAL_X = "social:x"
     SOCIAL_FACEBOOK = "social:facebook"
     SOCIAL_INSTAGRAM = "social:instagram"
+    SOCIAL_THREADS = "social:threads"
+    SOCIAL_BLUESKY = "social:bluesky"
+    SOCIAL_MASTODON = "social:mastodon"
     ILLUSTRATION = "illustration"
 
     @classmethod

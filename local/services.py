@@ -105,7 +105,8 @@ class Machine:
             case Way.PICTURES:
                 return variables(way, **asdict(S3(self.data).access))
             case Way.MODEL if self.has_standin:
-                return variables(way, base_url=f"http://{LOCALHOST}:{self.data.port(STANDIN)}/v1", api_key="sample")
+                address = f"http://{LOCALHOST}:{self.data.port(STANDIN)}/v1"
+                return variables(way, base_url=address, api_key="sample") | {"PRESSROOM_PROVIDER": STANDIN}
             case Way.MODEL | Way.SEARCH:
                 return {name: value for name, value in self.user.items() if name.startswith(way)}
 

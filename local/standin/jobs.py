@@ -43,20 +43,33 @@ class Job:
     kind: Kind
     topic: str = ""
     platform: str | None = None
+    tone: str | None = None
+    audience: str | None = None
     language: str | None = None
+    length: str | None = None
     sources: tuple[CitableSource, ...] = ()
+
+    @property
+    def words(self) -> int | None:
+        """The number of words that a length asks for, as in `about 1,600 words`; None where it names no number."""
+        number = re.search(r"[0-9][0-9,]*", self.length or "")
+        return int(number[0].replace(",", "")) if number else None
 
 
 def job_of(request: TextRequest | ImageRequest) -> Job:
     if isinstance(request, ImageRequest):
         return Job("image", topic=line_of("Topic", request.prompt) or "")
     kind, platform = kind_of(request)
-    brief, _, sources = request.input.partition("<sources>")
+    brief = request.input.partition("\n<")[0]  # the lines before any block of data
+    sources = request.input.partition("<sources>")[2]
     return Job(
         kind,
         topic=line_of("Topic", brief) or "",
         platform=platform,
+        tone=line_of("Tone", brief),
+        audience=line_of("Audience", brief),
         language=line_of("Language", brief),
+        length=line_of("Length", brief),
         sources=tuple(sources_in(sources)),
     )
 

@@ -4,6 +4,7 @@ import random
 import re
 import tomllib
 import unicodedata
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,19 @@ STOP_WORDS = {
 }
 
 
+WORDS_MAX = 5_000  # what Pressroom asks for at most
+
+
+@dataclass(frozen=True)
+class Section:
+    heading: str
+    body: str
+
+    @property
+    def words(self) -> int:
+        return len(self.heading.split()) + len(self.body.split()) + 1  # the mark of the heading
+
+
 class Author:
     """Writes about one job; the same topic always gives the same choice of phrases."""
 
@@ -71,15 +85,27 @@ class Author:
 
     def blog(self) -> str:
         title = title_case(self.say(self.one_of("titles"), topic_length_max=70))
-        parts = [f"# {title}", f"*{self.notice('text')}*", self.say(self.one_of("openings"))]
-        sections = PHRASES["sections"]
-        chosen = sorted(self.chance.sample(range(len(sections)), self.chance.randint(4, 6)))
-        for place, section in enumerate(chosen):
+        parts = [f"# {title}", f"*{self.notice('text', self.job.length)}*", self.say(self.one_of("openings"))]
+        cited = [self.cite(place) for place in range(len(self.job.sources))]
+        sections = self.sections(words_so_far=len(" ".join([*parts, *cited]).split()))
+        for place, section in enumerate(sections):
             # Sources are dealt out like cards, so that each is cited once.
-            cited = [self.cite(source) for source in range(place, len(self.job.sources), len(chosen))]
-            body = " ".join([self.say(sections[section]["body"]), *cited])
-            parts += [f"## {self.say(sections[section]['heading'])}", body]
+            parts += [f"## {section.heading}", " ".join([section.body, *cited[place :: len(sections)]])]
         return "\n\n".join(parts) + "\n"
+
+    def sections(self, words_so_far: int) -> list["Section"]:
+        """Four to six of the sections there are; where a length is asked for, as many as come closest to it."""
+        told = [Section(self.say(section["heading"]), self.say(section["body"])) for section in PHRASES["sections"]]
+        if self.job.words is None:
+            chosen = sorted(self.chance.sample(range(len(told)), self.chance.randint(4, 6)))
+            return [told[place] for place in chosen]
+        wanted, sections = min(self.job.words, WORDS_MAX) - words_so_far, list[Section]()
+        while wanted > told[len(sections) % len(told)].words // 2:
+            part, place = divmod(len(sections), len(told))
+            heading = f"{told[place].heading}, part {part + 1}" if part else told[place].heading
+            sections.append(Section(heading, told[place].body))
+            wanted -= sections[-1].words
+        return sections
 
     def cite(self, place: int) -> str:
         source = self.job.sources[place]
@@ -89,10 +115,14 @@ class Author:
     def social(self) -> str:
         hook, advice = self.one_of("hooks"), self.chance.sample(PHRASES["advice"], 3)
         tags, notice = " ".join("#" + capital(word) for word in self.words[:3]), self.notice("post")
+        short_notice = f"(A sample by Pressroom's stand-in model{self.asked('; ', 12)}.)"
         match (self.job.platform or "").casefold():
-            case "x" | "twitter":  # 280 at most, and X counts wide characters twice
-                language = f"; asked for: {clip(plain(self.job.language), 20)}" if self.job.language else ""
-                return f"{self.say(hook, topic_length_max=40)} (A sample by Pressroom's stand-in model{language}.)"
+            case "x" | "twitter" | "bluesky":  # 280 and 300 at most, and X counts wide characters twice
+                return f"{self.say(hook, topic_length_max=40)} {short_notice}"
+            case "threads":  # 500 at most, and an emoji counts its bytes
+                return f"{self.say(hook, topic_length_max=40)}\n\n{short_notice}"
+            case "mastodon":  # 500 at most
+                return f"{self.say(hook, topic_length_max=40)}\n\n{self.say(advice[0])}\n\n{short_notice} {tags}"
             case "instagram":
                 return f"{self.say(hook)} ✨\n\n{self.say(advice[0])}\n\n{notice}\n\n{tags} #Sample"
             case "linkedin":
@@ -100,9 +130,20 @@ class Author:
             case _:
                 return "\n\n".join([*map(self.say, (hook, advice[0])), notice])
 
-    def notice(self, what: str) -> str:
-        language = f"; the language asked for is {clip(plain(self.job.language), 40)}" if self.job.language else ""
-        return f"This is a sample {what}, written by Pressroom's stand-in model and not by a real one{language}."
+    def notice(self, what: str, length: str | None = None) -> str:
+        """Says that this is a sample, and how it was asked to be, which the stand-in hears but cannot do."""
+        asked = self.asked("", 60, length)
+        return (
+            f"This is a sample {what}, written by Pressroom's stand-in model and not by a real one"
+            f"{f' (asked for {asked})' if asked else ''}."
+        )
+
+    def asked(self, before: str, length_max: int, length: str | None = None) -> str:
+        """The brief in a few words, as `tone: playful; language: German`; an empty text where there is none."""
+        job = self.job
+        told = {"tone": job.tone, "audience": job.audience, "language": job.language, "length": length}
+        words = "; ".join(f"{name}: {clip(plain(value), length_max)}" for name, value in told.items() if value)
+        return before + words if words else ""
 
     def say(self, phrase: str, topic_length_max: int = 80) -> str:
         word, other, *_ = [*sorted(self.words, key=len, reverse=True), "everything around it"]

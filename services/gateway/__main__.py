@@ -12,14 +12,17 @@ from chassis.event_store import NotAllowed
 from chassis.health import Health, QuietServer
 from chassis.jetstream_store import JetStreamStore
 from chassis.object_store import S3Store
-from chassis.process import CannotGoOn, connect, stop_signal
+from chassis.presence import announced
+from chassis.process import CannotGoOn, connect, stop_signal, worker_name
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
 from contracts.services import GATEWAY
 from services.gateway.app import make_app
 from services.gateway.desk import Desk
 from services.gateway.library import Library
+from services.gateway.lookout import Lookout
 from services.gateway.parts import Parts
+from services.gateway.roll import Roll
 from services.gateway.sockets import Places
 from services.gateway.tail import Tails
 
@@ -44,12 +47,15 @@ async def serve(settings: Settings) -> None:
         log.info("stopped")
         return
     library = await Library.open(settings.postgres_url.get_secret_value())
-    server = _server(settings, connection, library)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    log.info("ready", address=f"http://{settings.host}:{settings.port}")
-    await asyncio.wait({serving, stopped, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
-    await serving
+    health = Health(nats=lambda: None if connection.is_up else "there is no connection to NATS")
+    roll = await Roll.listening(connection)
+    server = _server(settings, connection, library, roll, health)
+    async with announced(connection, GATEWAY, health, worker=worker_name(GATEWAY)):
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        log.info("ready", address=f"http://{settings.host}:{settings.port}")
+        await asyncio.wait({serving, stopped, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await serving
     await library.close()
     await connection.close()
     if not stopped.done():
@@ -57,14 +63,15 @@ async def serve(settings: Settings) -> None:
     log.info("stopped")
 
 
-def _server(settings: Settings, connection: Connection, library: Library) -> QuietServer:
+def _server(settings: Settings, connection: Connection, library: Library, roll: Roll, health: Health) -> QuietServer:
     store = JetStreamStore(connection, GATEWAY)
     parts = Parts(
         desk=Desk(store, researches=settings.researcher != "none"),
         tails=Tails(connection, store),
         library=library,
         gallery=S3Store(settings),
-        health=Health(nats=lambda: None if connection.is_up else "there is no connection to NATS"),
+        health=health,
+        lookout=Lookout(connection, library, roll),
         places=Places(settings.sockets_max),
         origins=settings.origins,
     )

@@ -8,18 +8,22 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from contracts.websocket import FRAME_BYTES_MAX
-from services.gateway import reads, workflows
+from services.gateway import reads, status, workflows
+from services.gateway.asyncapi import asyncapi
 from services.gateway.bodies import BoundedBodies
 from services.gateway.content import serve_content
 from services.gateway.origins import is_welcome
 from services.gateway.parts import Needed, Parts
 from services.gateway.problems import Problem, add_problems
 
+VERSION = "0.1.0"
+
 DESCRIPTION = """
 Pressroom turns a topic into a researched blog post, posts for social platforms and an illustration.
 
 Start a workflow with `POST /workflows`, and read what has happened in it from `GET /workflows/{workflow_id}/events`. To
-watch it live, open the websocket `/content` and send `{"topic": "…", "research": true}`.
+watch it live, ask for those as `text/event-stream`, or open the websocket `/content` and send
+`{"type": "start", "topic": "…"}`: `/asyncapi.json` tells all that is said there.
 
 What was made is read from tables that follow the log, a moment behind it. To read your own write, give the `position`
 that `POST /workflows` answered with as `min_position`.
@@ -34,6 +38,7 @@ TAGS = [
     {"name": "Social media posts", "description": "The posts for each platform."},
     {"name": "Images", "description": "The pictures, and what is known of them."},
     {"name": "Quarantine", "description": "What the read tables cannot show, and why."},
+    {"name": "Status", "description": "How Pressroom itself is: its processes, what waits, and what is wrong."},
 ]
 
 router = APIRouter()
@@ -43,7 +48,7 @@ def make_app(parts: Parts) -> FastAPI:
     """The application over these parts."""
     app = FastAPIOffline(
         title="Pressroom",
-        version="0.1.0",
+        version=VERSION,
         description=DESCRIPTION,
         openapi_tags=TAGS,
         redoc_url=None,
@@ -53,6 +58,7 @@ def make_app(parts: Parts) -> FastAPI:
     app.include_router(router)
     app.include_router(workflows.router)
     app.include_router(reads.router)
+    app.include_router(status.router)
     app.router.routes.extend(parts.health.routes())
     app.add_middleware(BoundedBodies, bytes_max=FRAME_BYTES_MAX)
     add_problems(app)
@@ -81,6 +87,12 @@ def _describe_problems(app: FastAPI) -> None:
 async def index() -> RedirectResponse:
     """Shows newcomers what there is to ask for."""
     return RedirectResponse("/docs")
+
+
+@router.get("/asyncapi.json", include_in_schema=False)
+async def describe_websocket() -> dict[str, Any]:
+    """What is said over the websocket."""
+    return asyncapi(VERSION)
 
 
 @router.websocket("/content")

@@ -170,6 +170,10 @@ class Library:
         """Workflows that are held, the latest first."""
         return await self._read(statements.QUARANTINE, min_position, before, limit)
 
+    async def projection(self) -> Row:
+        """How far the tables themselves have come, and how many workflows they hold. Raises DatabaseUnavailable."""
+        return (await self._row(statements.PROJECTION))["found"]
+
     # ------------------------------------------------------------ how it is read
 
     async def _read(self, statement: str, min_position: int, *arguments: object) -> Read:

@@ -10,6 +10,7 @@ from chassis.health import Health
 from chassis.object_store import ObjectStore
 from services.gateway.desk import Desk
 from services.gateway.library import Library
+from services.gateway.lookout import Lookout
 from services.gateway.sockets import Places
 from services.gateway.tail import Tails
 
@@ -23,6 +24,7 @@ class Parts:
     library: Library
     gallery: ObjectStore
     health: Health
+    lookout: Lookout
     places: Places
     origins: str = ""
 

@@ -27,6 +27,8 @@ Id = Annotated[str, Field(description="The id of the event that brought it.")]
 Position = Annotated[int, Field(description="Where its event stands in the log; lists go by it, newest first.")]
 Edition = Annotated[int, Field(description="1, and one more for each time it was made anew.")]
 WorkName = Annotated[str, Field(description="`research`, `blog`, `social:<platform>` or `illustration`.")]
+CostSum = Annotated[float, Field(description="In US dollars: the sum of what is known.")]
+CostKnown = Annotated[bool, Field(description="False where something may have cost more than the sum says.")]
 Topic = Annotated[str | None, Field(description="The topic of the workflow that made it.")]
 
 
@@ -53,13 +55,13 @@ class UsageTold(BaseModel):
     images: int = 0
     searches: int = 0
     calls: int = 0
-    cost_usd: Annotated[float | None, Field(description="Null where no price is known.")] = None
+    cost_usd: Annotated[float | None, Field(description="In US dollars; null where no price is known.")] = None
     request_ids: Annotated[list[str], Field(description="The provider's own ids of the calls.")] = []
     prompt_hash: Annotated[str | None, Field(description="Of the prompt's files.")] = None
 
 
 class UsageSum(BaseModel):
-    """What a whole workflow used of its providers, failed attempts included."""
+    """What a work, or a whole workflow, used of its providers, failed attempts included."""
 
     input_tokens: int = 0
     cached_tokens: int = 0
@@ -68,8 +70,8 @@ class UsageSum(BaseModel):
     images: int = 0
     searches: int = 0
     calls: int = 0
-    cost_usd: Annotated[float, Field(description="The sum of what is known.")] = 0.0
-    cost_known: Annotated[bool, Field(description="False where something may have cost more than the sum says.")] = True
+    cost_usd: CostSum = 0.0
+    cost_known: CostKnown = True
 
 
 class FailureTold(BaseModel):
@@ -113,6 +115,10 @@ class WorkTold(BaseModel):
     work: WorkName
     status: Annotated[str, Field(description="`missing`, `claimed`, `retrying`, `made` or `failed`.")]
     attempts: list[AttemptTold]
+    usage: Annotated[
+        UsageSum | None,
+        Field(description="The sum over its attempts; null while the tables are those of an older version."),
+    ] = None
 
 
 class BriefTold(BaseModel):
@@ -308,7 +314,12 @@ _SUMMARY_EXAMPLE: dict[str, Any] = {
     "closed_at": _MOMENT,
     "revision": 10,
     "position": 46,
+    "cost_usd": 0.06,
+    "cost_known": True,
 }
+
+
+_USED = UsageSum(input_tokens=5_200, output_tokens=1_900, calls=4, cost_usd=0.06).model_dump()
 
 
 class WorkflowSummary(BaseModel):
@@ -330,6 +341,8 @@ class WorkflowSummary(BaseModel):
     closed_at: Annotated[datetime | None, Field(description="When its run ended; null while it is open.")] = None
     revision: Annotated[int, Field(description="How many events it has.")]
     position: Annotated[int, Field(description="Where its last event stands in the log.")]
+    cost_usd: CostSum
+    cost_known: CostKnown
 
 
 class Workflow(WorkflowSummary):
@@ -341,8 +354,8 @@ class Workflow(WorkflowSummary):
             "brief": {"tone": None, "audience": None, "language": None, "length": None},
             "client_request_id": "my-1",
             "notes": "Tea reached Europe by land and by sea [1].",
-            "works": [{"work": "blog", "status": "made", "attempts": []}],
-            "usage": UsageSum(input_tokens=5_200, output_tokens=1_900, calls=4, cost_usd=0.06).model_dump(),
+            "works": [{"work": "blog", "status": "made", "attempts": [], "usage": _USED}],
+            "usage": _USED,
             "blog_posts": [],
             "social_media_posts": [],
             "images": [],

@@ -46,7 +46,7 @@ def _list(rows: str, order: str) -> str:
 
 _SUMMARY = """
     workflow_id, topic, title, status, run, research, platforms, error, reason, requested_at, updated_at, closed_at,
-    revision, position, requested_position AS at
+    revision, position, usage -> 'cost_usd' AS cost_usd, usage -> 'cost_known' AS cost_known, requested_position AS at
 """
 
 _OLDER_WORKFLOWS = """
@@ -187,3 +187,14 @@ QUARANTINE = f"""
            ) AS page) AS found
 """
 """$2: older than this position, $3: at most so many."""
+
+# ---------------------------------------------------------------- the tables themselves
+
+PROJECTION = f"""
+    SELECT ({POSITION}) AS position,
+           (SELECT to_jsonb(one) FROM (
+               SELECT generation, position, moved_at, (SELECT count(*) FROM read.quarantine) AS held
+               FROM read.checkpoint
+           ) AS one) AS found
+"""
+"""Of all owners: it is about the tables, not about what is in them."""

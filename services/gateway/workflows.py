@@ -156,6 +156,7 @@ IdempotencyKey = Annotated[
         pattern=r"^[!-~]([ -~]*[!-~])?$",
         description="The same as `client_request_id`, for clients that send it as a header.",
         examples=["my-1"],
+        json_schema_extra=never_null,
     ),
 ]
 
@@ -166,6 +167,7 @@ LastEventId = Annotated[
         pattern="^[0-9]{1,15}$",
         description="The revision that a stream of events is continued behind; browsers send it by themselves.",
         examples=["7"],
+        json_schema_extra=never_null,
     ),
 ]
 
@@ -202,7 +204,7 @@ async def start_workflow(
     """Starts a workflow. With a `client_request_id`, asking again is safe: it is the same workflow."""
     if key is not None:
         if request.client_request_id not in (None, key):
-            raise ProblemFound(BAD_REQUEST, "Idempotency-Key: it has to be the same as client_request_id, or left out")
+            raise ProblemFound(REQUEST_CONFLICT, "The Idempotency-Key is another than the client_request_id.")
         request = request.model_copy(update={"client_request_id": key})
     taken = await parts.desk.start(request)
     workflow_id = taken.key.workflow_id

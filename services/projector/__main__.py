@@ -8,7 +8,8 @@ import structlog
 from chassis.connection import Connection, NoAnswer
 from chassis.event_store import NotAllowed
 from chassis.health import Health, served
-from chassis.process import CannotGoOn, connect, stop_signal
+from chassis.presence import announced
+from chassis.process import CannotGoOn, connect, stop_signal, worker_name
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
 from contracts.services import PROJECTOR
@@ -37,11 +38,12 @@ async def _project(connection: Connection, settings: Settings, health: Health, s
         nats=lambda: None if connection.is_up else "there is no connection to NATS",
         projection=lambda: projector.trouble,
     )
-    projecting = asyncio.create_task(projector.run())
-    await asyncio.wait({stopped, projecting, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
-    # A batch that is cut short here is rolled back, and read again at the next start.
-    projecting.cancel()
-    (ended,) = await asyncio.gather(projecting, return_exceptions=True)
+    async with announced(connection, PROJECTOR, health, worker=worker_name(PROJECTOR)):
+        projecting = asyncio.create_task(projector.run())
+        await asyncio.wait({stopped, projecting, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
+        # A batch that is cut short here is rolled back, and read again at the next start.
+        projecting.cancel()
+        (ended,) = await asyncio.gather(projecting, return_exceptions=True)
     if not stopped.done():
         raise CannotGoOn("the connection to NATS was closed" if connection.closed.done() else f"{ended!r}")
 

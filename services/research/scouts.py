@@ -31,6 +31,7 @@ from chassis.model import (
     Say,
     Searched,
 )
+from chassis.prices import BUILT_IN, TAVILY, Prices, load_prices, provider_at
 from chassis.prompts import brief_lines, load_prompt, one_line
 from chassis.settings import Settings
 from chassis.stage import GiveUp, Verdicts, WorkFailed
@@ -41,6 +42,8 @@ QUOTE_LENGTH_MAX = 2_000
 TITLE_LENGTH_MAX = 300
 TAVILY_QUERY_LENGTH_MAX = 400
 """Longer queries are refused by Tavily."""
+TAVILY_CREDITS = 2
+"""Of an advanced search, by Tavily's own documentation; a basic one costs one credit."""
 
 SEARCH = load_prompt(__file__, "search")
 
@@ -113,8 +116,10 @@ class TavilyAnswer(BaseModel):
 class TavilyScout:
     """Searches with Tavily, which hands over text of each page."""
 
-    def __init__(self, key: str, base_url: str | None = None) -> None:
+    def __init__(self, key: str, base_url: str | None = None, prices: Prices = BUILT_IN) -> None:
         self._client: Any = AsyncTavilyClient(key, api_base_url=base_url)  # its own types are partial
+        self._provider = provider_at(urlsplit(base_url).hostname or base_url) if base_url else TAVILY
+        self._cost_usd = prices.of_credits(self._provider, TAVILY_CREDITS)
 
     async def find_sources(self, asked: WorkflowRequested, say: Say) -> Found:
         """See Scout."""
@@ -123,8 +128,13 @@ class TavilyScout:
         notes = "\n\n".join(
             f"{page.title}: {page.quote} [{number}]" for number, page in enumerate(pages, start=1) if page.quote
         )
+        return Found(notes, pages, self._usage(answer))
+
+    def _usage(self, answer: TavilyAnswer) -> Usage:
         request_ids = (answer.request_id,) if answer.request_id else ()
-        return Found(notes, pages, Usage(provider="tavily", model="search", searches=1, request_ids=request_ids))
+        return Usage(
+            provider=self._provider, model="search", searches=1, cost_usd=self._cost_usd, request_ids=request_ids
+        )
 
     async def _search(self, query: str) -> TavilyAnswer:
         try:
@@ -157,7 +167,8 @@ def make_scout(settings: Settings) -> Scout:
         case "openai":
             return OpenAIScout(Model(settings))
         case "tavily":
-            return TavilyScout(settings.tavily_api_key.get_secret_value().strip(), settings.tavily_base_url)
+            key, prices = settings.tavily_api_key.get_secret_value().strip(), load_prices(settings.prices)
+            return TavilyScout(key, settings.tavily_base_url, prices)
         case "none":
             return NoScout()
 

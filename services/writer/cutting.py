@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import regex
 
+from services.writer.graphemes import seams
+from services.writer.leaving_out import without
 from services.writer.links import addresses
 
 # A cut at a sentence or a word is worth it while it keeps this share of what the platform allows.
 SHARE_MIN = 0.4
-
-_GRAPHEME = regex.compile(r"\X")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,14 @@ def shortened(text: str, *, count: Callable[[str], int], limit: int) -> str:
     text = _without_endless_links(text, count=count, limit=limit)
     links = addresses(text)
     inside_links = {position for start, end in links for position in range(start + 1, end)}
-    seams = {found.end() for found in _GRAPHEME.finditer(text)} - inside_links
+    possible = set(seams(text)[1:]) - inside_links
     link_ends = {end for _, end in links}
 
     def cut_at(end: int, mark: str) -> str:
         return text[:end] + (" " if mark and end in link_ends else "") + mark
 
     for way in _WAYS:
-        ends = [found.end() for found in way.ends.finditer(text) if found.end() in seams]
+        ends = [found.end() for found in way.ends.finditer(text) if found.end() in possible]
         fitting = bisect_left(ends, True, key=lambda end: count(cut_at(end, way.mark)) > limit)
         if fitting and count(cut := cut_at(ends[fitting - 1], way.mark)) >= limit * way.share_min:
             return cut
@@ -64,9 +64,4 @@ def shortened(text: str, *, count: Callable[[str], int], limit: int) -> str:
 
 
 def _without_endless_links(text: str, *, count: Callable[[str], int], limit: int) -> str:
-    kept, read_to = "", 0
-    for start, end in addresses(text):
-        if count(text[start:end]) > limit:
-            kept += text[read_to:start].rstrip(" ")
-            read_to = end
-    return (kept + text[read_to:]).lstrip() if read_to else text
+    return without(text, [(start, end) for start, end in addresses(text) if count(text[start:end]) > limit])

@@ -4,14 +4,18 @@ from itertools import pairwise
 
 import regex
 
+from services.writer.graphemes import runs_together
 from services.writer.links import Span, addresses
 
 # Instagram also links digits, emoji and tags that touch the word before; a keycap (#️⃣) is none.
-_HASHTAG = regex.compile(r"[#＃]++(?![\ufe0f\u20e3])[\w\u200d\p{Extended_Pictographic}\p{Regional_Indicator}]+")
+_HASHTAG = regex.compile(r"[#＃]++(?![\p{M}\u200d])[\w\u200d\p{Extended_Pictographic}\p{Regional_Indicator}]+")
+_SIGN = regex.compile("[#＃]")
 
 
 def hashtags(text: str) -> list[Span]:
     """Where the text has hashtags; the fragment of a link is none."""
+    if not _SIGN.search(text):
+        return []
     within = addresses(text)
     return [
         found.span()
@@ -30,5 +34,5 @@ def without_surplus_hashtags(text: str, hashtags_max: int) -> str:
         if is_in_row and not after.strip():
             text = before.rstrip()
         else:
-            text = before + (" " if before[-1:].isalnum() else "") + word + after
+            text = before + (" " if runs_together(before, word) else "") + word + after
     return text

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import regex
 
+from services.writer.mentions import mentions
 from services.writer.top_level_domains import TOP_LEVEL_DOMAINS
 
 # A stretch of text: where it starts and where it has ended.
@@ -29,9 +30,12 @@ _LATIN = (
 )
 _LETTER = r"a-z0-9\u0400-\u04ff" + _LATIN
 
+# What may stand before a link.
+BEFORE = rf"[^a-z0-9@＠$#＃{_INVALID}]|^"
+
 # A host: labels of any script (a dash within, in subdomains also an underscore), the last one a known domain.
 _TOP = r"(?:\L<tops>(?![0-9a-z@+-])|xn--[0-9a-z-]+)"
-_HOST = rf"(?:(?![_-])[^{_NO_HOST}]++(?<![_-])\.)*(?!-)[^{_NO_HOST}_]++(?<!-)\.{_TOP}"
+HOST = rf"(?:(?![_-])[^{_NO_HOST}]++(?<![_-])\.)*(?!-)[^{_NO_HOST}_]++(?<!-)\.{_TOP}"
 _LATIN_HOST = rf"(?:[a-z0-9{_LATIN}-]++\.)+{_TOP}"
 
 # What may follow it: a path keeps balanced parentheses and never ends in punctuation, nor does a query.
@@ -42,11 +46,11 @@ _QUERY = r"\?[a-z0-9!?*'@();:&=+$/%#\[\]\-_.,~|]*[a-z0-9\-_&=#/]"
 
 # Only words with a known domain in them are read for links: reading each from every character would take minutes for
 # some texts (`a.a.a.…`, or pages without a space).
-_WORD = regex.compile(rf"(?:^|[{_SPACE}])[^{_SPACE}]*+")
+_DOTTED_WORD = regex.compile(rf"(?:^|[{_SPACE}])[^{_SPACE}.]*+\.[^{_SPACE}]*+")
 _DOMAIN_END = regex.compile(rf"\.{_TOP}", regex.IGNORECASE, tops=TOP_LEVEL_DOMAINS)
 _LINK = regex.compile(
-    rf"(?P<before>[^a-z0-9@＠$#＃{_INVALID}]|^)"
-    rf"(?P<link>(?P<scheme>https?://)?(?P<host>{_HOST})(?::[0-9]+)?(?P<path>{_PATH})?(?:{_QUERY})?)",
+    rf"(?P<before>{BEFORE})"
+    rf"(?P<link>(?P<scheme>https?://)?(?P<host>{HOST})(?::[0-9]+)?(?P<path>{_PATH})?(?:{_QUERY})?)",
     regex.IGNORECASE,
     tops=TOP_LEVEL_DOMAINS,
 )
@@ -59,15 +63,17 @@ def links(text: str) -> Iterator[Span]:
     """Where X sees links, in order and apart."""
     for found in _candidates(text):
         if found["scheme"]:
-            yield from _with_scheme(text, found.span("link"))
+            yield from with_scheme(text, found.span("link"))
         elif found["before"] not in {"-", "_", ".", "/"}:
             yield from _without_scheme(text, found.span("host"), found.end("link") if found["path"] else None)
 
 
 def addresses(text: str) -> list[Span]:
-    """What a cut leaves whole, in order and apart: the links that X sees and whatever else has a scheme."""
+    """What a cut leaves whole, in order and apart: the links that X sees, whatever else has a scheme, and mentions."""
+    others = [found.span() for found in _ADDRESS.finditer(text)]
+    accounts = [(mention.start, mention.end) for mention in mentions(text)]
     whole: list[Span] = []
-    for start, end in sorted([*links(text), *(found.span() for found in _ADDRESS.finditer(text))]):
+    for start, end in sorted([*links(text), *others, *accounts]):
         if whole and start < whole[-1][1]:
             whole[-1] = whole[-1][0], max(whole[-1][1], end)
         else:
@@ -76,19 +82,20 @@ def addresses(text: str) -> list[Span]:
 
 
 def _candidates(text: str) -> Iterator[regex.Match[str]]:
-    for word in _WORD.finditer(text):
+    for word in _DOTTED_WORD.finditer(text):
         if not _DOMAIN_END.search(text, *word.span()):
             continue
         for found in _LINK.finditer(text, *word.span()):
             # X counts the scheme once more, and https:// where there is none.
             if (
-                _is_resolvable(found["host"])
+                is_resolvable(found["host"])
                 and len(found["scheme"] or "https://") + len(found["link"]) <= LINK_LENGTH_MAX
             ):
                 yield found
 
 
-def _is_resolvable(host: str) -> bool:
+def is_resolvable(host: str) -> bool:
+    """Are all its labels short enough for DNS?"""
     if host.startswith("xn--") and not _HOST_IN_LATIN.search(host):
         return False
     return all(_dns_length(label) <= LABEL_LENGTH_MAX for label in host.split("."))
@@ -100,7 +107,7 @@ def _dns_length(label: str) -> int:
     return len("xn--") + len(label.encode("punycode"))
 
 
-def _with_scheme(text: str, link: Span) -> Iterator[Span]:
+def with_scheme(text: str, link: Span) -> Iterator[Span]:
     """A link as it stands; of X's own short links only the slug and the query belong to it."""
     short = _SHORT_LINK.match(text, *link)
     if not short:

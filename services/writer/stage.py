@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chassis.model import MODEL_VERDICTS, AnswerMalformed, Model, Say, Written, total
-from chassis.prompts import as_data, brief_lines, load_prompt, source_block
+from chassis.prompts import as_data, blog_brief_lines, brief_lines, load_prompt, source_block
 from chassis.settings import Settings
 from chassis.stage import Attempt, Stage, WorkFailed
 from contracts.commands import RecordBlog, RecordSocialPost
@@ -45,7 +45,7 @@ async def write_blog(attempt: Attempt, tools: Tools) -> RecordBlog:
     """Writes the blog post. It cites only sources that it was given: one rewrite, then unknown marks are taken out."""
     research = attempt.state.research
     sources = research.sources if research else ()
-    parts = [brief_lines(attempt.state.asked), source_block(sources)]
+    parts = [blog_brief_lines(attempt.state.asked), source_block(sources)]
     if research and sources:
         parts.append(as_data("notes", research.notes))
     text, usage = await _write_citing_known(tools.author, "\n".join(filter(None, parts)), sources, attempt.say)

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,8 +25,10 @@ from chassis.model import (
     QuotaUsedUp,
     RateLimited,
     RequestRefused,
+    having_used,
     total,
 )
+from chassis.prices import provider_at
 from chassis.stage import WorkFailed
 from contracts.events import Usage
 from local.standin.control import StandIn
@@ -89,7 +92,7 @@ class TestWriting:
         written = await write(model)
         usage = written.usage
         assert "Urban Beekeeping" in written.text and written.text == written.text.rstrip()
-        assert (usage.provider, usage.model, usage.calls) == ("openai", "gpt-6-luna", 1)
+        assert (usage.provider, usage.model, usage.calls) == ("127.0.0.1", "gpt-6-luna", 1)
         assert usage.input_tokens > 0 and usage.output_tokens > usage.reasoning_tokens > 0
         assert usage.request_ids[0].startswith("resp_")
         assert usage.prompt_hash == hashlib.sha256(PROMPT.encode()).hexdigest()
@@ -137,6 +140,75 @@ class TestDrawing:
     async def test_picture_far_too_large_is_malformed(self, model: Model, standin: StandIn) -> None:
         await standin.rule(do={"huge_mb": 40})
         assert (await failure(draw(model), AnswerMalformed)).usage
+
+
+def luna(usage: Usage) -> float:
+    """What gpt-6-luna costs by OpenAI's price list, added up by hand in billionths of a dollar."""
+    fresh = usage.input_tokens - usage.cached_tokens
+    return (fresh * 100 + usage.cached_tokens * 10 + usage.output_tokens * 500 + usage.searches * 10_000_000) / 1e9
+
+
+class TestCost:
+    """The stand-in counts as OpenAI does, so that its answers are priced as OpenAI's where they are called so."""
+
+    async def test_text_costs_what_its_tokens_cost(self, open_model: Open) -> None:
+        usage = (await write(open_model(provider="openai"))).usage
+        assert usage.cost_usd == pytest.approx(luna(usage), abs=1e-9) and usage.cost_usd > 0
+
+    async def test_search_costs_its_calls_and_its_tokens(self, open_model: Open) -> None:
+        usage = (await search(open_model(provider="openai"))).usage
+        assert usage.cached_tokens > 0 and usage.cost_usd == pytest.approx(luna(usage), abs=1e-9)
+        assert usage.cost_usd > 0.01
+
+    async def test_picture_costs_what_its_tokens_cost(self, open_model: Open) -> None:
+        usage = (await open_model(provider="openai", image_size="64x64").draw(PROMPT)).usage
+        assert usage.cost_usd == pytest.approx((usage.input_tokens * 5 + usage.output_tokens * 30) / 1e6)
+
+    @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+    async def test_address_that_is_not_openais_has_no_price(self, model: Model, call: Call) -> None:
+        usage = (await call(model)).usage
+        assert (usage.provider, usage.cost_usd) == ("127.0.0.1", None)
+
+    @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+    async def test_standin_costs_nothing_and_says_so(self, open_model: Open, call: Call) -> None:
+        usage = (await call(open_model(provider="stand-in"))).usage
+        assert (usage.provider, usage.cost_usd) == ("stand-in", 0.0)
+
+    async def test_unknown_model_has_no_price(self, open_model: Open) -> None:
+        assert (await write(open_model(provider="openai", text_model="gpt-7"))).usage.cost_usd is None
+
+    async def test_own_price_goes_first(self, open_model: Open, tmp_path: Path) -> None:
+        file = tmp_path / "prices.toml"
+        file.write_text("as_of = 2026-11-25\n[providers.openai.models.gpt-6-luna]\ninput = 0\noutput = 1_000\n")
+        usage = (await write(open_model(provider="openai", prices=file))).usage
+        assert usage.cost_usd == pytest.approx(usage.output_tokens / 1_000)
+
+    @pytest.mark.parametrize("fault", ["empty", "refuse", "content_filter"])
+    async def test_failed_text_that_was_billed_tells_its_cost(
+        self, open_model: Open, standin: StandIn, fault: str
+    ) -> None:
+        await standin.rule(do={fault: True})
+        failed = await failure(write(open_model(provider="openai")))
+        assert failed.usage and failed.usage.cost_usd == pytest.approx(luna(failed.usage), abs=1e-9)
+
+    @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+    @pytest.mark.parametrize("fault", ["cut", "malformed"])
+    async def test_call_that_may_have_been_billed_is_one_of_unknown_cost(
+        self, open_model: Open, standin: StandIn, call: Call, fault: str
+    ) -> None:
+        await standin.rule(do={fault: True})
+        usage = (await failure(call(open_model(provider="openai")))).usage
+        model = "gpt-image-2.6-flare" if call is draw else "gpt-6-luna"
+        assert usage == Usage(provider="openai", model=model, calls=1, cost_usd=None)
+
+    @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+    async def test_call_that_was_turned_away_used_nothing(self, open_model: Open, standin: StandIn, call: Call) -> None:
+        await standin.rule(do={"status": 429})
+        failed = await failure(call(open_model(provider="openai")), RateLimited)
+        assert (failed.usage, failed.cost_known) == (None, True)
+
+    def test_openai_itself_is_known_by_its_name(self) -> None:
+        assert provider_at("api.openai.com") == "openai"
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
@@ -254,7 +326,7 @@ class TestOtherServers:
 
                 server = await stack.enter_async_context(await asyncio.start_server(serve, "127.0.0.1", 0))
                 host, port_number = server.sockets[0].getsockname()
-                return open_model(OPENAI_BASE_URL=f"http://{host}:{port_number}/v1")
+                return open_model(OPENAI_BASE_URL=f"http://{host}:{port_number}/v1", provider="openai")
 
             yield answering
 
@@ -304,6 +376,58 @@ class TestOtherServers:
         told = json.dumps({"type": form, "sequence_number": 0} | event)
         await failure(write(await answering(f"{STREAM}event: {form}\ndata: {told}\n\n")), kind)
 
+    @pytest.mark.parametrize(("tier", "factor"), [("default", 1), ("priority", 2), ("flex", 0.5), ("ultrafast", None)])
+    async def test_tier_that_served_a_call_has_its_own_price(
+        self, answering: Answering, tier: str, factor: float | None
+    ) -> None:
+        cost = (await write(await answering(completed(service_tier=tier)))).usage.cost_usd
+        assert cost == (None if factor is None else pytest.approx(0.00006 * factor))
+
+    async def test_what_is_written_to_the_cache_has_its_own_price(self, answering: Answering) -> None:
+        usage = {**COUNTED, "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 100}}
+        assert (await write(await answering(completed(usage=usage)))).usage.cost_usd == pytest.approx(0.0000625)
+
+    async def test_answer_that_counts_no_tokens_has_no_cost(self, answering: Answering) -> None:
+        usage = (await write(await answering(completed(usage=None)))).usage
+        assert (usage.input_tokens, usage.cost_usd) == (0, None)
+
+    async def test_page_that_is_opened_is_no_search(self, answering: Answering) -> None:
+        actions = ({"type": "search", "query": "tea"}, {"type": "open_page", "url": "https://a.org"}, None)
+        calls = [{"id": "ws", "type": "web_search_call", "status": "completed", "action": one} for one in actions]
+        usage = (await search(await answering(completed(output=[*calls, MESSAGE])))).usage
+        assert (usage.searches, usage.cost_usd) == (2, pytest.approx(0.02006))
+
+
+COUNTED: dict[str, Any] = {
+    "input_tokens": 100,
+    "input_tokens_details": {"cached_tokens": 0},
+    "output_tokens": 100,
+    "output_tokens_details": {"reasoning_tokens": 90},
+    "total_tokens": 200,
+}
+MESSAGE: dict[str, Any] = {
+    "id": "msg_1",
+    "type": "message",
+    "status": "completed",
+    "role": "assistant",
+    "content": [{"type": "output_text", "text": "Tea.", "annotations": []}],
+}
+
+
+def completed(**changes: Any) -> str:
+    """A stream that ends with this response, 100 tokens in and 100 out."""
+    response: dict[str, Any] = {
+        "id": "resp_1",
+        "model": "gpt-6-luna-2026-09-22",
+        "status": "completed",
+        "output": [MESSAGE],
+        "usage": COUNTED,
+        **changes,
+    }
+    event = "response.completed"
+    told = json.dumps({"type": event, "sequence_number": 0, "response": response})
+    return f"{STREAM}event: {event}\ndata: {told}\n\n"
+
 
 TOO_MANY = "HTTP/1.1 429 Too Many Requests\nRetry-After: {}\nConnection: close\nContent-Length: 2\n\n{{}}"
 PAGE = "HTTP/1.1 200 OK\nContent-Type: text/html\nConnection: close\n\n<h1>Sign in to the canary's network</h1>"
@@ -317,3 +441,19 @@ def test_several_calls_add_up_to_one_usage() -> None:
     assert (summed.provider, summed.model, summed.prompt_hash) == ("p", "m", "h")
     assert (summed.input_tokens, summed.output_tokens, summed.searches, summed.calls) == (11, 2, 1, 3)
     assert summed.request_ids == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("costs", "together"), [((0.1, 0.2), 0.3), ((0.1, None), None), ((None, 0.2), None), ((0.0, 0.0), 0.0)]
+)
+def test_cost_of_several_calls_is_known_where_each_one_is(
+    costs: tuple[float | None, ...], together: float | None
+) -> None:
+    assert total(*(Usage(provider="p", model="m", cost_usd=cost) for cost in costs)).cost_usd == together
+
+
+def test_failure_tells_the_cost_of_the_calls_before_it() -> None:
+    first, last = (Usage(provider="p", model="m", cost_usd=cost) for cost in (0.1, 0.2))
+    with pytest.raises(AnswerMalformed) as raised, having_used(first):
+        raise AnswerMalformed(usage=last)
+    assert raised.value.usage and raised.value.usage.cost_usd == 0.3

@@ -13,8 +13,11 @@ from typing import Any
 
 import httpx
 import pytest
+from nats.aio.msg import Msg
 
-from contracts.services import GATEWAY, WRITER
+from contracts import subjects
+from contracts.presence import Presence
+from contracts.services import GATEWAY, PROJECTOR, SERVICES, WRITER
 from tests.chassis.plant import PATIENCE_S, Plant
 from tests.waiting import until
 
@@ -144,6 +147,29 @@ class TestWithNats:
         process = await start(GATEWAY, **settings_of(plant, GATEWAY))
         await process.until_says("ready")
         assert (await process.terminated(), process.said[-1]) == (0, "stopped")
+
+    @pytest.mark.parametrize("service", SERVICES)
+    async def test_process_says_that_it_is_there_and_goodbye(
+        self, start: Start, own_plant: Plant, service: str
+    ) -> None:
+        heard: asyncio.Queue[Presence] = asyncio.Queue()
+        gateway = await own_plant.connect(GATEWAY)
+
+        async def hear(message: Msg) -> None:
+            assert message.subject == subjects.presence(service)
+            heard.put_nowait(Presence.read(message.data))
+
+        await gateway.subscribe(subjects.EVERY_PRESENCE, hear)
+        await gateway.flush()
+        process = await start(service, **settings_of(own_plant, service), concurrency=3)
+        async with asyncio.timeout(PATIENCE_S):
+            first = await heard.get()
+        assert await process.terminated() == 0
+        async with asyncio.timeout(PATIENCE_S):
+            while not (last := await heard.get()).leaving:
+                continue
+        assert first.worker == last.worker and first.worker.startswith(f"{service}@") and "nats" in first.parts
+        assert (first.slots, first.busy) == ((None, None) if service in (GATEWAY, PROJECTOR) else (3, 0))
 
     @pytest.mark.parametrize("service", [WRITER, GATEWAY])
     async def test_wrong_password_ends_it_with_a_sentence(self, start: Start, plant: Plant, service: str) -> None:

@@ -32,12 +32,19 @@ def api(name: str) -> str:
 
 
 MAY_PUBLISH: dict[str, set[str]] = {
-    GATEWAY: {event(GATEWAY), DIRECT_GET},
-    PROJECTOR: {DIRECT_GET, EPOCH_GET, api(f"STREAM.INFO.{STREAM}")},
+    GATEWAY: {
+        event(GATEWAY),
+        DIRECT_GET,
+        subjects.presence(GATEWAY),
+        api(f"STREAM.INFO.{STREAM}"),
+        *(api(f"CONSUMER.INFO.{STREAM}.{stage}") for stage in STAGES),
+    },
+    PROJECTOR: {DIRECT_GET, EPOCH_GET, subjects.presence(PROJECTOR), api(f"STREAM.INFO.{STREAM}")},
     **{
         stage: {
             event(stage),
             subjects.delta(ONE, stage),
+            subjects.presence(stage),
             api(f"CONSUMER.MSG.NEXT.{STREAM}.{stage}"),
             api(f"CONSUMER.INFO.{STREAM}.{stage}"),
             f"$JS.ACK.{STREAM}.{stage}.1.1.1.1.1",
@@ -50,6 +57,7 @@ MAY_PUBLISH: dict[str, set[str]] = {
 
 EVERYTHING = {
     *(event(service) for service in SERVICES),
+    *(subjects.presence(service) for service in SERVICES),
     *(subjects.delta(ONE, stage) for stage in STAGES),
     *(f"$JS.ACK.{STREAM}.{stage}.1.1.1.1.1" for stage in STAGES),
     *(f"{inbox_of(user)}.somebody.1" for user in USERS),
@@ -83,6 +91,8 @@ MAY_HEAR: dict[str, set[str]] = {
         subjects.LIVE_EVENTS,
         subjects.every_live(WorkflowCancelled),
         subjects.every_live(BlogWritten),
+        subjects.EVERY_PRESENCE,
+        subjects.presence(WRITER),
     },
     PROJECTOR: {subjects.LIVE_EVENTS, subjects.every_live(WorkflowCancelled), subjects.every_live(BlogWritten)},
     **{stage: {subjects.every_live(WorkflowCancelled)} for stage in STAGES},
@@ -93,6 +103,8 @@ MAY_BE_HEARD = {
     subjects.LOG_SUBJECTS,
     subjects.live(ONE),
     subjects.LIVE_EVENTS,
+    subjects.EVERY_PRESENCE,
+    subjects.presence(WRITER),
     subjects.every_live(WorkflowCancelled),
     subjects.every_live(BlogWritten),
 }

@@ -46,6 +46,7 @@ def test_documented_value_is_the_default(monkeypatch: pytest.MonkeyPatch) -> Non
         ("PRESSROOM_RESEARCH", "google"),
         ("PRESSROOM_IMAGE_SIZE", "large"),
         ("PRESSROOM_LOG_LEVEL", "loud"),
+        ("PRESSROOM_PRICES", "no/such/prices.toml"),
     ],
 )
 def test_wrong_value_names_its_variable(
@@ -103,3 +104,17 @@ def test_researcher_follows_setting_and_key(
     monkeypatch.setenv("PRESSROOM_RESEARCH", research)
     monkeypatch.setenv("TAVILY_API_KEY", key)
     assert load_settings().researcher == researcher
+
+
+def test_mistake_in_a_price_file_is_told_at_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "prices.toml"
+    file.write_text("as_of = 2026-11-25\n[providers.openai]\nsearch = -1\n")
+    monkeypatch.setenv("PRESSROOM_PRICES", str(file))
+    with pytest.raises(SystemExit, match="2"):
+        load_settings()
+    assert capsys.readouterr().err == (
+        f"The setting PRESSROOM_PRICES is wrong: {file}: providers.openai.search: "
+        "Input should be greater than or equal to 0.\n"
+    )

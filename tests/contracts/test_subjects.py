@@ -8,8 +8,9 @@ from hypothesis import given as for_any
 from hypothesis import strategies as st
 
 from contracts.events import EVENT_TYPES, Event, WorkflowCancelled
-from contracts.services import STAGES
+from contracts.services import SERVICES, STAGES
 from contracts.subjects import (
+    EVERY_PRESENCE,
     LOG_SUBJECTS,
     REPUBLISH_FROM,
     REPUBLISH_TO,
@@ -26,7 +27,9 @@ from contracts.subjects import (
     may_stream,
     may_write,
     parse,
+    presence,
     token,
+    whose_presence,
 )
 from contracts.workflow import wakes
 from contracts.works import Kind
@@ -72,6 +75,7 @@ class TestTokens:
             lambda: delta(KEY, text),
             lambda: may_write(text),
             lambda: may_stream(text),
+            lambda: presence(text),
             lambda: str(EventSubject(WorkflowKey(text, "w1"), "writer", "blog-written", 1)),
             lambda: str(EventSubject(WorkflowKey("local", text), "writer", "blog-written", 1)),
             lambda: str(EventSubject(KEY, text, "blog-written", 1)),
@@ -142,6 +146,28 @@ class TestDeltas:
     def test_no_event_is_taken_for_a_delta(self, subject: EventSubject) -> None:
         assert not is_delta(str(subject))
         assert not is_delta(f"live.{subject}")
+
+
+class TestPresence:
+    @pytest.mark.parametrize("service", SERVICES)
+    def test_what_is_built_is_read_again(self, service: str) -> None:
+        assert whose_presence(presence(service)) == service
+
+    @pytest.mark.parametrize("service", SERVICES)
+    def test_it_is_heard_by_who_waits_for_it_alone(self, service: str) -> None:
+        assert hears(EVERY_PRESENCE, presence(service))
+        assert not any(hears(one, presence(service)) for one in (LOG_SUBJECTS, REPUBLISH_FROM, REPUBLISH_TO))
+
+    @quick
+    @for_any(st.text())
+    @example("presence")
+    @example("presence.")
+    @example("presence.writer.1")
+    @example("presence.*")
+    @example("live.presence.writer")
+    def test_any_other_text_is_refused(self, text: str) -> None:
+        with pytest.raises(BadToken):
+            whose_presence(text)
 
 
 class TestWhoHearsWhat:

@@ -167,7 +167,7 @@ class System:
         async def look() -> bool:
             for workflow_id in [one for one in workflow_ids if one not in closed]:
                 events = await self.events(workflow_id)
-                if events and events[-1]["event"] in TERMINAL:
+                if is_closed(events):
                     closed[workflow_id] = events
             return len(closed) == len(list(workflow_ids))
 
@@ -180,6 +180,12 @@ class System:
             await socket.send(json.dumps(request))
             frames = [json.loads(frame) async for frame in socket]
             return frames, socket.close_code
+
+
+def is_closed(events: Iterable[Read]) -> bool:
+    """Has the last run ended? A result that was paid for may stand behind the end."""
+    turns = [one["event"] for one in events if one["event"] in TERMINAL or one["event"] == "workflow-resumed"]
+    return bool(turns) and turns[-1] in TERMINAL
 
 
 def as_recorded(events: Iterable[Read]) -> list[Recorded[Event]]:

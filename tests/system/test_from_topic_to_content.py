@@ -66,6 +66,12 @@ class TestTheContent:
         assert made == ["blog-written", "illustration-drawn", "research-completed", *["social-post-written"] * 4]
         assert events[-1]["event"] == "workflow-completed"
 
+    async def test_samples_say_whose_they_are_and_cost_nothing(self, system: System) -> None:
+        workflow_id = await system.request("Tea in Kenya", research=True)
+        events = (await system.until_closed([workflow_id]))[workflow_id]
+        usages = [one["data"]["usage"] for one in events if "usage" in one["data"]]
+        assert [(usage["provider"], usage["cost_usd"]) for usage in usages] == [("stand-in", 0.0)] * 4
+
     async def test_the_post_cites_its_sources_and_they_open(self, system: System) -> None:
         workflow_id = await system.request("Tea in China", research=True)
         events = (await system.until_closed([workflow_id]))[workflow_id]

@@ -1,19 +1,22 @@
-"""What the README promises to newcomers, held to its word."""
+"""What the README and the documents beside it promise to newcomers, held to its word."""
 
 import asyncio
+import json
 import re
 import sys
 
 import pytest
 
+from contracts.websocket import FIRST_FRAMES, LATER_FRAMES
+from services.gateway import problems
 from tests.system.system import ROOT, System
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("system")]
 
 
-def blocks(language: str) -> list[str]:
-    """The README's code blocks of this language."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+def blocks(language: str, document: str = "README.md") -> list[str]:
+    """The document's code blocks of this language."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
     return [block for of_language, block in found if of_language == language]
 
 
@@ -28,6 +31,30 @@ async def test_the_client_in_the_readme_shows_what_the_readme_shows(system: Syst
     lines, promised = said.decode().splitlines(), shown.splitlines()
     assert lines[:-1] == promised[:-1]
     assert re.fullmatch(r"results - [0-9a-f-]{36}", lines[-1])
+
+
+async def test_the_client_that_never_misses_anything_tells_every_revision(system: System) -> None:
+    (client,) = blocks("python", "docs/websocket.md")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", client, "Tea", f"{system.address.replace('http', 'ws')}/content"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    lines = said.decode().splitlines()
+    assert [int(line.split()[0]) for line in lines] == list(range(1, len(lines) + 1))
+    assert lines[-1].endswith("Everything is there")
+
+
+async def test_every_frame_in_the_documents_is_understood() -> None:
+    first, later = [[json.loads(line) for line in block.splitlines()] for block in blocks("json", "docs/websocket.md")]
+    for frames, known in ((first, FIRST_FRAMES), (later, LATER_FRAMES)):
+        assert [known[frame["type"]].model_validate(frame).type for frame in frames] == list(known)
+
+
+async def test_every_code_of_a_problem_is_told() -> None:
+    kinds = [kind for kind in vars(problems).values() if isinstance(kind, problems.Kind)]
+    told = (ROOT / "docs/http.md").read_text().partition("## Errors")[2]
+    assert not [kind.code for kind in kinds if f"`{kind.code}`" not in told]
 
 
 async def test_every_folder_that_the_readme_names_exists() -> None:

@@ -6,6 +6,7 @@ workflow-requested ──> a row; every later event ──> that row, changed
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from contracts.envelope import Recorded
@@ -189,6 +190,7 @@ def _with_outcome(
     told = {"error": None, "retry_at": None, "cost_known": True, **told}
     told |= {
         "ended_at": recorded.recorded_at.isoformat(),
+        "cost_known": told["cost_known"] and (usage is None or usage.cost_usd is not None),
         "usage": None if usage is None else usage.model_dump(mode="json"),
     }
 
@@ -198,17 +200,24 @@ def _with_outcome(
         last = max(place for place, one in enumerate(tried) if _is(one, event.run, event.attempt))
         return [*tried[:last], tried[last] | told, *tried[last + 1 :]]
 
-    return replace(_with_work(row, work, status, end), usage=_added(row.usage, usage, told["cost_known"]))
+    row = _with_work(row, work, status, end)
+    return _having_used(row, work, lambda total: _added(total, usage, told["cost_known"]))
+
+
+def _having_used(row: WorkflowRow, work: str, add: Callable[[Json], Json]) -> WorkflowRow:
+    """The row with this added to what the work used, and to what the workflow used."""
+    told = [one | {"usage": add(one["usage"])} if one["work"] == work else one for one in row.works]
+    return replace(row, works=told, usage=add(row.usage))
 
 
 def _added(total: Json, usage: Usage | None, cost_known: bool) -> Json:
+    known = {"cost_known": total["cost_known"] and cost_known}
     if usage is None:
-        return total | {"cost_known": total["cost_known"] and cost_known}
-    return {
-        **{name: total[name] + getattr(usage, name) for name in SUMMED},
-        "cost_usd": total["cost_usd"] + (usage.cost_usd or 0.0),
-        "cost_known": total["cost_known"] and cost_known and usage.cost_usd is not None,
-    }
+        return total | known
+    counts = {name: total[name] + getattr(usage, name) for name in SUMMED}
+    # As decimals: a tenth and two tenths of a dollar are three tenths.
+    cost = Decimal(str(total["cost_usd"])) + Decimal(str(usage.cost_usd or 0.0))
+    return {**counts, "cost_usd": float(cost), **known}
 
 
 # ---------------------------------------------------------------- its works
@@ -230,11 +239,12 @@ def _changed(work: Json, status: str, change: Callable[[list[Attempt]], list[Att
         "work": work["work"],
         "status": "made" if work["status"] == "made" else status,
         "attempts": change(work["attempts"]),
+        "usage": work["usage"],
     }
 
 
 def _blank(work: str) -> Json:
-    return {"work": work, "status": "missing", "attempts": []}
+    return {"work": work, "status": "missing", "attempts": [], "usage": NOTHING_USED}
 
 
 def _ended(row: WorkflowRow, work: str, outcome: str, now: str) -> WorkflowRow:
@@ -245,7 +255,7 @@ def _ended(row: WorkflowRow, work: str, outcome: str, now: str) -> WorkflowRow:
     ended = {"outcome": outcome, "ended_at": now, "cost_known": False}
     status = next(one["status"] for one in row.works if one["work"] == work)
     row = _with_work(row, work, status, lambda tried: [one | ended if one in running else one for one in tried])
-    return replace(row, usage=row.usage | {"cost_known": False})
+    return _having_used(row, work, lambda total: total | {"cost_known": False})
 
 
 def _without_hope(row: WorkflowRow, outcome: str, now: str) -> WorkflowRow:

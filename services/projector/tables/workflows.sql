@@ -53,6 +53,6 @@ COMMENT ON COLUMN workflows.title IS 'The blog post''s title (blog-written)';
 COMMENT ON COLUMN workflows.notes IS 'What research found, in words (research-completed)';
 COMMENT ON COLUMN workflows.error IS 'Why the run failed: work, code, message, retryable (workflow-failed); null otherwise';
 COMMENT ON COLUMN workflows.reason IS 'Why it was cancelled, or resumed (workflow-cancelled, workflow-resumed)';
-COMMENT ON COLUMN workflows.works IS 'A list of works, each with its status and its attempts (docs/read-tables.md)';
+COMMENT ON COLUMN workflows.works IS 'A list of works, each with its status, its attempts and what they used (docs/read-tables.md)';
 COMMENT ON COLUMN workflows.usage IS 'Sums over every event that tells of usage (docs/read-tables.md)';
 COMMENT ON COLUMN workflows.search IS 'The words of topic and title, for the text search';

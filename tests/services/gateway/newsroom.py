@@ -31,7 +31,9 @@ from services.gateway.__main__ import SOCKET_FRAME_BYTES_MAX, bind
 from services.gateway.app import make_app
 from services.gateway.desk import OWNER, Desk
 from services.gateway.library import Library
+from services.gateway.lookout import Lookout
 from services.gateway.parts import Parts
+from services.gateway.roll import Roll
 from services.gateway.sockets import Places
 from services.gateway.tail import Tails
 from tests.services.served import served
@@ -171,7 +173,12 @@ class Client:
 
 @asynccontextmanager
 async def newsroom(
-    plant: Plant, *, researches: bool = True, sockets_max: int = 100, postgres_url: str = NO_POSTGRES
+    plant: Plant,
+    *,
+    researches: bool = True,
+    sockets_max: int = 100,
+    postgres_url: str = NO_POSTGRES,
+    roll: Roll | None = None,
 ) -> AsyncGenerator[Newsroom]:
     """A gateway as services/gateway/__main__.py puts it together."""
     async with AsyncExitStack() as stack:
@@ -186,6 +193,7 @@ async def newsroom(
             library=library,
             gallery=plant.gallery,
             health=Health(nats=lambda: None if connection.is_up else "there is no connection to NATS"),
+            lookout=Lookout(connection, library, roll or await Roll.listening(connection)),
             places=Places(sockets_max),
         )
         listener = bind("127.0.0.1", 0)

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 
+from contracts.platforms import Platform
 from contracts.subjects import TOKEN, WorkflowKey
 from services.gateway.desk import OWNER
 from tests.services.gateway.newsroom import COMPLETED, Newsroom
@@ -61,6 +62,15 @@ class TestTakenIn:
         asked = (await room.history(key)).state.asked
         assert (asked.topic, asked.research, asked.platforms) == ("bees", True, ("x", "facebook"))
         assert asked.client_request_id == "all"
+
+    async def test_brief_stands_in_the_log_as_it_was_said(self, room: Newsroom) -> None:
+        told = {"tone": " dry ", "audience": "beekeepers", "language": "Français", "length": "short"}
+        asked = (await room.history(await room.requested(brief=told))).state.asked
+        assert asked.brief.model_dump() == told | {"tone": "dry"}
+
+    async def test_every_platform_may_be_asked_for_at_once(self, room: Newsroom) -> None:
+        key = await room.requested(platforms=list(Platform))
+        assert (await room.history(key)).state.asked.platforms == tuple(Platform)
 
     async def test_linkedin_is_written_for_when_none_is_named(self, room: Newsroom) -> None:
         assert (await room.history(await room.requested())).state.asked.platforms == ("linkedin",)
@@ -129,6 +139,10 @@ class TestRefused:
             ({"topic": "bees", "platforms": []}, "platforms"),
             ({"topic": "bees", "platforms": ["x", "x"]}, "platforms"),
             ({"topic": "bees", "colour": "gold"}, "colour"),
+            ({"topic": "bees", "brief": {"colour": "gold"}}, "brief: It has to be an object of tone, audience"),
+            ({"topic": "bees", "brief": {"tone": "dry\nwry"}}, "brief.tone: It has to be one line"),
+            ({"topic": "bees", "brief": {"length": "huge"}}, "brief.length: It has to be short, medium, long"),
+            ({"topic": "bees", "brief": "dry"}, "brief: It has to be an object"),
             ({"topic": "bees", "type": "start"}, "type"),
             ({"topic": "bees", "client_request_id": "x" * 201}, "client_request_id"),
             (["bees"], "The request"),

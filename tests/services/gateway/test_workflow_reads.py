@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.services.gateway.newsroom import Newsroom
-from tests.services.gateway.read_tables import LONG_AGO, ReadTables
+from tests.services.gateway.read_tables import LONG_AGO, NOTHING_USED, ReadTables
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -41,7 +41,14 @@ class TestTheList:
     async def test_summary_tells_where_a_workflow_stands(self, reading_room: Newsroom, tables: ReadTables) -> None:
         error = {"work": "blog", "code": "key-refused", "message": "The key is refused.", "retryable": True}
         row = await tables.add_workflow(
-            topic="tea", title="On Tea", status="failed", run=2, error=error, closed_at=LONG_AGO, reason="again"
+            topic="tea",
+            title="On Tea",
+            status="failed",
+            run=2,
+            error=error,
+            closed_at=LONG_AGO,
+            reason="again",
+            usage={**NOTHING_USED, "cost_usd": 0.25, "cost_known": False},
         )
         (item,) = (await reading_room.http.get("/workflows")).json()["items"]
         assert item == {
@@ -59,6 +66,8 @@ class TestTheList:
             "closed_at": "2026-01-01T12:00:00Z",
             "revision": 1,
             "position": 1,
+            "cost_usd": 0.25,
+            "cost_known": False,
         }
 
     async def test_workflows_of_others_are_not_shown(self, reading_room: Newsroom, tables: ReadTables) -> None:
@@ -92,6 +101,7 @@ class TestOne:
                         "usage": {"provider": "openai", "model": "m", "calls": 1, "cost_usd": 0.5},
                     }
                 ],
+                "usage": {**NOTHING_USED, "calls": 1, "cost_usd": 0.5},
             }
         ]
         row = await tables.add_workflow(
@@ -107,8 +117,22 @@ class TestOne:
             "made",
             0.5,
         )
+        assert (work["usage"]["calls"], work["usage"]["cost_usd"], work["usage"]["cost_known"]) == (1, 0.5, True)
         assert told["usage"]["cost_known"] is True
         assert told["held"] is None
+
+    async def test_cost_stands_in_the_whole_as_in_the_list(self, reading_room: Newsroom, tables: ReadTables) -> None:
+        row = await tables.add_workflow(usage={**NOTHING_USED, "cost_usd": 0.0021, "cost_known": False})
+        told = await read(reading_room, row["workflow_id"])
+        assert (told["cost_usd"], told["cost_known"]) == (0.0021, False)
+        assert (told["usage"]["cost_usd"], told["usage"]["cost_known"]) == (0.0021, False)
+
+    async def test_tables_of_an_older_version_tell_no_usage_of_a_work(
+        self, reading_room: Newsroom, tables: ReadTables
+    ) -> None:
+        row = await tables.add_workflow(works=[{"work": "blog", "status": "missing", "attempts": []}])
+        (work,) = (await read(reading_room, row["workflow_id"]))["works"]
+        assert work["usage"] is None
 
     async def test_all_that_was_made_is_told_in_order(self, reading_room: Newsroom, tables: ReadTables) -> None:
         workflow_id = (await tables.add_workflow())["workflow_id"]

@@ -17,7 +17,18 @@ from services.projector.batch import Batch, Held, fold, steps
 from services.projector.tables import TABLES
 from services.projector.verify.slow_fold.rows import rows_of
 from tests.contracts.generated import events, histories, quick
-from tests.contracts.given import KEY, as_recorded, blog_written, claimed, completed, everything, posted, requested
+from tests.contracts.given import (
+    KEY,
+    USAGE,
+    as_recorded,
+    attempt_failed,
+    blog_written,
+    claimed,
+    completed,
+    everything,
+    posted,
+    requested,
+)
 
 Rows = dict[str, dict[tuple[object, ...], Any]]
 
@@ -139,3 +150,14 @@ def test_work_that_nobody_asked_for_is_shown_as_the_last() -> None:
     tables, _ = applied([entries_of([requested(), posted("x"), blog_written(), completed()])])
     (row,) = tables["workflows"].values()
     assert [work["work"] for work in row.works] == ["blog", "social:linkedin", "illustration", "social:x"]
+
+
+def test_usage_of_each_work_is_kept_over_batches() -> None:
+    failed = attempt_failed("blog").model_copy(update={"usage": USAGE, "cost_known": False})
+    entries = entries_of([requested(), claimed("blog"), failed, claimed("blog", 2), blog_written(2)])
+    tables, _ = applied([[entry] for entry in entries])
+    (row,) = tables["workflows"].values()
+    (used, *unused) = (work["usage"] for work in row.works)
+    assert (used["input_tokens"], used["calls"], used["cost_usd"], used["cost_known"]) == (1_800, 2, 0.0042, False)
+    assert used == row.usage
+    assert {(one["calls"], one["cost_usd"], one["cost_known"]) for one in unused} == {(0, 0.0, True)}

@@ -162,7 +162,7 @@ class TestWhenRequested:
     def test_every_work_asked_for_is_missing_in_order(self) -> None:
         (row,) = rows("workflows", requested(research=True, platforms=("x", "linkedin")))
         assert row["works"] == [
-            {"work": name, "status": "missing", "attempts": []}
+            {"work": name, "status": "missing", "attempts": [], "usage": NO_USAGE}
             for name in ("research", "blog", "social:x", "social:linkedin", "illustration")
         ]
 
@@ -216,7 +216,8 @@ class TestWhenClaimed:
         assert blog_status(claimed("blog")) == "claimed"
 
     def test_other_works_are_untouched(self) -> None:
-        assert work("illustration", claimed("blog")) == {"work": "illustration", "status": "missing", "attempts": []}
+        untouched: Row = {"work": "illustration", "status": "missing", "attempts": [], "usage": NO_USAGE}
+        assert work("illustration", claimed("blog")) == untouched
 
     def test_a_claim_over_a_running_attempt_loses_it(self) -> None:
         lost, running = blog_attempts(claimed("blog"), claimed("blog", 2))
@@ -500,10 +501,12 @@ class TestUsage:
         sums = {"input_tokens": 3, "cached_tokens": 6, "output_tokens": 9, "reasoning_tokens": 12}
         assert usage(*told) == {**sums, "images": 15, "searches": 18, "calls": 3, "cost_usd": 1.5, "cost_known": True}
 
+    def test_costs_are_summed_as_they_are_written(self) -> None:
+        assert usage(*(failure(usage=costing(cost)) for cost in (0.1, 0.2, 0.000000001)))["cost_usd"] == 0.300000001
+
     def test_costs_are_summed_in_order_and_one_by_one(self) -> None:
-        costs = (0.1, 0.2, 0.3, 1e16, 1.0, 1.0)
-        one_by_one = ((((0.1 + 0.2) + 0.3) + 1e16) + 1.0) + 1.0
-        assert usage(*(failure(usage=costing(cost)) for cost in costs))["cost_usd"] == one_by_one
+        costs = (1e16, 1.0, 1.0)  # beside so much, a single dollar cannot be told
+        assert usage(*(failure(usage=costing(cost)) for cost in costs))["cost_usd"] == 1e16
 
     def test_a_cost_that_is_not_known_adds_nothing(self) -> None:
         told = usage(failure(usage=costing(0.25)), blog_for(costing(None, output_tokens=7)))
@@ -533,6 +536,47 @@ class TestUsage:
 
     def test_completion_hides_no_cost(self) -> None:
         assert usage(claimed("blog"), completed())["cost_known"] is True
+
+
+class TestUsageOfAWork:
+    def test_each_work_has_the_sums_of_its_own_attempts(self) -> None:
+        failed, made = costing(0.1, input_tokens=5), costing(0.2, input_tokens=7)
+        told = (claimed("blog"), failure(usage=failed), claimed("blog", 2), blog_for(made, attempt=2))
+        sums = {**NO_USAGE, "input_tokens": 12, "calls": 2, "cost_usd": 0.3}
+        assert (work("blog", *told)["usage"], work("illustration", *told)["usage"]) == (sums, NO_USAGE)
+
+    def test_both_usages_of_an_attempt_told_of_twice_count(self) -> None:
+        told = work("blog", claimed("blog"), failure(usage=costing(0.1)), blog_for(costing(0.2)))
+        assert [one["usage"]["cost_usd"] for one in told["attempts"]] == [0.2]
+        assert (told["usage"]["calls"], told["usage"]["cost_usd"]) == (2, 0.3)
+
+    def test_unpriced_attempt_hides_cost_of_its_work_alone(self) -> None:
+        told = (blog_for(costing(None, output_tokens=7)), posted())
+        assert [work(name, *told)["usage"]["cost_known"] for name in ("blog", "social:linkedin")] == [False, True]
+        assert work("blog", *told)["attempts"][0]["cost_known"] is False
+        assert usage(*told)["cost_known"] is False
+
+    @pytest.mark.parametrize("silencer", [claimed("blog", 2), cancelled(), resumed()])
+    def test_silent_attempt_hides_cost_of_its_work_alone(self, silencer: Event) -> None:
+        told = (claimed("blog"), silencer)
+        assert [work(name, *told)["usage"]["cost_known"] for name in ("blog", "illustration")] == [False, True]
+
+    def test_failure_that_may_have_been_billed_hides_cost_of_its_work(self) -> None:
+        told = work("blog", claimed("blog"), failure(cost_known=False, usage=costing(0.1)))["usage"]
+        assert (told["cost_usd"], told["cost_known"]) == (0.1, False)
+
+    def test_work_that_nobody_asked_for_has_its_usage_too(self) -> None:
+        extra = posted("x").model_copy(update={"usage": costing(0.1)})
+        assert work("social:x", extra)["usage"] == {**NO_USAGE, "calls": 1, "cost_usd": 0.1}
+
+    @quick
+    @examples(histories())
+    def test_works_add_up_to_the_workflow(self, history: tuple[Event, ...]) -> None:
+        (row,) = rows("workflows", *history)
+        for name in NO_USAGE.keys() - {"cost_usd", "cost_known"}:
+            assert sum(one["usage"][name] for one in row["works"]) == row["usage"][name]
+        assert sum(one["usage"]["cost_usd"] for one in row["works"]) == pytest.approx(row["usage"]["cost_usd"])
+        assert all(one["usage"]["cost_known"] for one in row["works"]) is row["usage"]["cost_known"]
 
 
 class TestArtefacts:

@@ -8,6 +8,7 @@ from chassis.model import Citation, Model, Say, Searched
 from chassis.settings import Settings
 from chassis.stage import WorkFailed
 from contracts.commands import RecordResearch
+from contracts.events import Brief
 from contracts.works import Work
 from local.standin.control import StandIn
 from services.research.scouts import Found, OpenAIScout
@@ -51,6 +52,19 @@ class TestNotes:
     async def test_odd_topics_are_searched_as_well(self, settings: Settings, topic: str) -> None:
         found = await search(settings, topic)
         assert numbers(found.notes)[-1] == len(found.pages)
+
+
+async def test_audience_and_language_reach_the_search(settings: Settings) -> None:
+    inputs: list[str] = []
+
+    class Searches(Model):
+        async def search(self, *, instructions: str, input: str, say: Say | None = None) -> Searched:
+            inputs.append(input)
+            return Searched("Nothing.", (), USAGE)
+
+    brief = Brief(audience="beekeepers", language="German", length="600")
+    await OpenAIScout(Searches(settings)).find_sources(requested("bees", brief=brief), unheard)
+    assert inputs == ["Topic: bees\nAudience: beekeepers\nLanguage: German"]
 
 
 class TestNothingFound:

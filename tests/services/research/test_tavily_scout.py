@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from tavily import AsyncTavilyClient
 
+from chassis.prices import BUILT_IN, Prices, ProviderPrices, provider_at
 from chassis.stage import GiveUp, WorkFailed
 from local.state import free_port
 from services.research import scouts
-from services.research.scouts import TAVILY_QUERY_LENGTH_MAX, Found, TavilyScout
+from services.research.scouts import TAVILY_CREDITS, TAVILY_QUERY_LENGTH_MAX, Found, TavilyScout
 from services.research.stage import stage
 from tests.services.attempts import requested, unheard
 from tests.services.served import served
@@ -102,9 +104,22 @@ class TestWhatIsFound:
         tavily.answers([])
         assert (await search(scout)).pages == ()
 
-    async def test_usage_names_tavily_and_its_request(self, scout: TavilyScout) -> None:
+    async def test_usage_names_who_answered_and_its_request(self, scout: TavilyScout) -> None:
         usage = (await search(scout)).usage
-        assert (usage.provider, usage.searches, usage.request_ids) == ("tavily", 1, ("t-1",))
+        assert (usage.provider, usage.searches, usage.request_ids) == ("127.0.0.1", 1, ("t-1",))
+
+
+class TestWhatItCosts:
+    async def test_tavilys_own_price_holds_for_tavily_alone(self, scout: TavilyScout) -> None:
+        assert (await search(scout)).usage.cost_usd is None
+
+    async def test_advanced_search_costs_two_credits(self, address: str, clients: None) -> None:
+        own = ProviderPrices(credit=Decimal("0.005"))
+        scout = TavilyScout("tvly-sample", address, Prices({"127.0.0.1": own}))
+        assert (await search(scout)).usage.cost_usd == 0.01
+
+    def test_tavily_itself_is_known_by_its_name(self) -> None:
+        assert (provider_at("api.tavily.com"), BUILT_IN.of_credits("tavily", TAVILY_CREDITS)) == ("tavily", 0.016)
 
 
 class TestWhatIsAsked:

@@ -146,3 +146,26 @@ class TestWhereItEnds:
     def test_surplus_hashtags_go_before_any_word(self) -> None:
         text = "a" * 2_185 + "\n" + "#b " * 7
         assert cut(Platform.INSTAGRAM, text) == ("a" * 2_185 + "\n" + "#b " * 5).strip()
+
+    def test_surplus_links_go_before_any_word(self) -> None:
+        links = [f"https://example.com/{number}" for number in range(7)]
+        assert cut(Platform.THREADS, "See " + " ".join(links)) == "See " + " ".join(links[:5])
+
+    @pytest.mark.parametrize("mention", ["@alice@example.social", "@alice.bsky.social"])
+    @pytest.mark.parametrize("platform", [Platform.THREADS, Platform.BLUESKY, Platform.MASTODON])
+    def test_mention_that_does_not_fit_goes_whole(self, platform: Platform, mention: str) -> None:
+        before = "漢" * (limit(platform) - 4)
+        assert cut(platform, f"{before} {mention}") == before + "…"
+
+    def test_bluesky_is_cut_to_its_bytes(self) -> None:
+        assert cut(Platform.BLUESKY, "👩‍👩‍👧‍👦" * 200) == "👩‍👩‍👧‍👦" * 119 + "…"
+
+    def test_threads_is_cut_to_the_bytes_of_its_emoji(self) -> None:
+        assert cut(Platform.THREADS, "👩‍👩‍👧‍👦" * 30) == "👩‍👩‍👧‍👦" * 19 + "…"
+
+    def test_mastodon_keeps_what_its_links_save(self) -> None:
+        text = " ".join(["https://example.com/" + "a" * 100] * 20)
+        assert cut(Platform.MASTODON, text) == text
+
+    def test_link_left_out_takes_its_half_of_a_character_along(self) -> None:
+        assert cut(Platform.X, f"Read http://localhost/{'a' * 300}\u0301 first.") == "Read first."

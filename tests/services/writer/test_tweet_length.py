@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from emoji import EMOJI_DATA, STATUS
 
 from services.writer.tweet_length import tweet_length
 
@@ -48,3 +49,8 @@ def test_composed_and_decomposed_accents_count_alike() -> None:
 
 def test_endless_dots_are_counted_without_delay() -> None:
     assert tweet_length("a." * 5_000) == 10_000
+
+
+def test_every_emoji_is_found_where_emoji_are_looked_for() -> None:
+    recommended = [emoji for emoji, data in EMOJI_DATA.items() if data["status"] == STATUS["fully_qualified"]]
+    assert [emoji for emoji in recommended if tweet_length(f"漢{emoji}a") != 2 + 2 + 1] == []

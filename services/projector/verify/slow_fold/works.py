@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import reduce
-from operator import add
 from typing import get_args
 
 from contracts.envelope import Recorded
@@ -72,6 +72,7 @@ def _work(work: Work, history: History) -> Row:
         "work": work.value,
         "status": _work_status(work, history),
         "attempts": [_attempt(beginning, work, history) for beginning in begun],
+        "usage": _told_usage(_of_work(work, history), history),
     }
 
 
@@ -118,13 +119,16 @@ def _end(beginning: Recorded[OfAttempt], work: Work, history: History) -> Row:
 
 def _told_end(answer: Recorded[Answer]) -> Row:
     event = answer.event
-    told = {"ended_at": _text(answer.recorded_at), "usage": dump(event.usage)}
+    told = {
+        "ended_at": _text(answer.recorded_at),
+        "cost_known": not _hides_cost(event),
+        "usage": dump(event.usage),
+    }
     if isinstance(event, AttemptFailed):
-        why = {"error": failure(event), "retry_at": _text(event.retry_at)}
-        return {**told, **why, "outcome": "failed", "cost_known": event.cost_known}
+        return {**told, "error": failure(event), "retry_at": _text(event.retry_at), "outcome": "failed"}
     if isinstance(event, WorkflowFailed):
-        return {**told, "error": failure(event), "outcome": "gave-up", "cost_known": event.cost_known}
-    return {**told, "outcome": "made", "cost_known": True}
+        return {**told, "error": failure(event), "outcome": "gave-up"}
+    return {**told, "outcome": "made"}
 
 
 def _answers(beginning: Recorded[OfAttempt], work: Work, history: History) -> list[Recorded[Answer]]:
@@ -152,21 +156,31 @@ def _silences(event: Event, work: Work) -> bool:
 
 def told_usage(history: History) -> Row:
     """What all works used, and whether that is all."""
-    used = [one.event.usage for one in every(history, *ANSWERS) if one.event.usage is not None]
+    return _told_usage(every(history, *OF_ATTEMPT), history)
+
+
+def _told_usage(told: Sequence[Recorded[OfAttempt]], history: History) -> Row:
+    """What these events tell of usage, and whether that is all that was used for the attempts that they name."""
+    answers, claims = every(told, *ANSWERS), every(told, WorkClaimed)
+    used = [one.event.usage for one in answers if one.event.usage is not None]
     costs = [usage.cost_usd for usage in used if usage.cost_usd is not None]
+    is_silent = any(_fell_silent(claim, history) for claim in claims)
     return {
         **{name: sum(getattr(usage, name) for usage in used) for name in COUNTS},
-        # One after the other, because from Python 3.12 on `sum` rounds floats in a way of its own.
-        "cost_usd": reduce(add, costs, 0.0),
-        "cost_known": len(costs) == len(used) and not _has_untold_cost(history),
+        "cost_usd": reduce(_plus, costs, 0.0),
+        "cost_known": not is_silent and not any(_hides_cost(one.event) for one in answers),
     }
 
 
-def _has_untold_cost(history: History) -> bool:
-    """Did an attempt fail that may have been billed, or fall silent, if only for a while?"""
-    failures = every(history, AttemptFailed, WorkflowFailed)
-    claims = every(history, WorkClaimed)
-    return any(not one.event.cost_known for one in failures) or any(_fell_silent(one, history) for one in claims)
+def _plus(one: float, other: float) -> float:
+    """The two as they are written, not as a computer's binary fractions: 0.1 and 0.2 are 0.3."""
+    return float(Decimal(repr(one)) + Decimal(repr(other)))
+
+
+def _hides_cost(event: Answer) -> bool:
+    """Has it no price, or may a failure have been billed for more than it tells?"""
+    is_priced = event.usage is None or event.usage.cost_usd is not None
+    return not is_priced or (isinstance(event, AttemptFailed | WorkflowFailed) and not event.cost_known)
 
 
 def _fell_silent(claim: Recorded[WorkClaimed], history: History) -> bool:

@@ -32,6 +32,10 @@ class TestRows:
                 "workflows local/tea: works[0].attempts[0].cost_known is 1, the log says True",
             ),
             (
+                "workflows SET works = jsonb_set(works, '{1,usage,calls}', '9')",
+                "workflows local/tea: works[1].usage.calls is 9, the log says 1",
+            ),
+            (
                 "workflows SET usage = usage - 'calls'",
                 "workflows local/tea: usage.calls is absent, the log says 2",
             ),
