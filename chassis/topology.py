@@ -125,26 +125,30 @@ def rights(user: str) -> Rights:
     )
 
 
-def server_config(passwords: Mapping[str, str], *, port: int, store_dir: Path, store_bytes_max: int) -> str:
-    """A nats-server configuration for one node on this machine, with every user and its rights.
+@dataclass(frozen=True)
+class Variable:
+    """A password that nats-server itself takes from this variable of its environment."""
+
+    name: str
+
+
+def server_config(
+    passwords: Mapping[str, str | Variable],
+    *,
+    port: int,
+    store_dir: Path,
+    store_bytes_max: int,
+    host: str = "127.0.0.1",
+) -> str:
+    """A nats-server configuration for one node, with every user and its rights.
 
     `passwords`: by user name, one for each of USERS. `store_bytes_max`: of everything that the server may store.
     """
-    users = [
-        {
-            "user": user,
-            "password": passwords[user],
-            "permissions": {
-                "publish": {"allow": list(rights(user).publish)},
-                "subscribe": {"allow": list(rights(user).subscribe)},
-            },
-        }
-        for user in USERS
-    ]
+    users = "\n".join(_user(user, passwords[user]) for user in USERS)
     return f"""\
-# Written by Pressroom at every start; changes made here are lost.
+# Written by Pressroom from its declared topology; changes made here are lost.
 server_name: pressroom
-listen: "127.0.0.1:{port}"
+listen: "{host}:{port}"
 max_payload: {MESSAGE_BYTES_MAX}
 jetstream {{
   store_dir: {json.dumps(str(store_dir))}
@@ -153,6 +157,21 @@ jetstream {{
   max_memory_store: 67108864
 }}
 authorization {{
-  users: {json.dumps(users, indent=2)}
+  users: [
+{users}
+  ]
 }}
 """
+
+
+def _user(user: str, password: str | Variable) -> str:
+    word = f"${password.name}" if isinstance(password, Variable) else json.dumps(password)
+    return f"""\
+    {{
+      user: {json.dumps(user)}
+      password: {word}
+      permissions: {{
+        publish: {{ allow: {json.dumps(rights(user).publish)} }}
+        subscribe: {{ allow: {json.dumps(rights(user).subscribe)} }}
+      }}
+    }}"""

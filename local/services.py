@@ -21,9 +21,6 @@ from local.state import LOCALHOST, DataDirectory, free_port
 from local.supervisor import Program
 
 ROOT = Path(__file__).resolve().parent.parent
-SCALABLE = (*STAGES, PROJECTOR)
-"""Of these the supervisor keeps as many processes as are wished for; the gateway's address is taken by one."""
-SERVICES = (GATEWAY, *SCALABLE)
 STANDIN = "stand-in"
 
 HELD_UP_S = 10.0

@@ -15,7 +15,8 @@ from local.console import Console
 from local.nats import Nats
 from local.postgres import ADMIN, Postgres
 from local.s3 import S3
-from local.services import SERVICES, Machine, Service, StandIn, environment_of_user, needs_standin
+from local.scale import SERVICES
+from local.services import Machine, Service, StandIn, environment_of_user, needs_standin
 from local.state import CannotStart, DataDirectory, Hold, bind_once, free_port
 from local.supervisor import Program, Supervisor, side_by_side
 

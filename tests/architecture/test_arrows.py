@@ -9,12 +9,14 @@ from chassis.stage import Stage
 from contracts.services import STAGES
 from tests.architecture.source import ROOT, imports, place, python_files
 
-OURS = {"contracts", "chassis", "services", "local", "tests", "benchmarks"}
+OURS = {"contracts", "chassis", "services", "local", "cli", "deploy", "tests", "benchmarks"}
 MAY_IMPORT = {
     "contracts": {"contracts"},
     "chassis": {"contracts", "chassis"},
     "services": {"contracts", "chassis", "services"},
     "local": {"contracts", "chassis", "local"},
+    "deploy": {"contracts", "chassis", "deploy"},
+    "cli": {"contracts", "local", "cli"},
 }
 PURE = set(sys.stdlib_module_names) - {
     "asyncio",

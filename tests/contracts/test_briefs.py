@@ -157,7 +157,8 @@ class TestAnyBrief:
     @quick
     def test_documented_pattern_is_the_rule(self, field: str, text: str) -> None:
         try:
-            is_accepted = asked({field: text}) is not None
+            asked({field: text})
+            is_accepted = True
         except ValidationError:
             is_accepted = False
         assert is_accepted == (re.fullmatch(pattern(field), text) is not None)

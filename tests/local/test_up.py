@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from local import services as local_services
+from local.scale import SERVICES
 from local.servers import temporary_folder
-from local.services import SERVICES, Machine, Service, environment_of_user, needs_standin
+from local.services import Machine, Service, environment_of_user, needs_standin
 from local.spawn import Account, noted_processes
 from local.state import DataDirectory, free_port
 from local.supervisor import REGISTER
@@ -101,7 +102,7 @@ class Start:
     ) -> Process:
         told = {"SEEN": str(self.seen), "OPENAI_API_KEY": KEY, "TAVILY_API_KEY": KEY, **(environment or {})}
         path = [self._code, ROOT]
-        return python("-m", "local", *arguments, path=path, environment=told, executable=executable, account=account)
+        return python("-m", "cli", *arguments, path=path, environment=told, executable=executable, account=account)
 
     def beside(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Process:
         """A verb for the system that runs on the data."""

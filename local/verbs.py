@@ -1,0 +1,177 @@
+"""The verbs of this machine: how each is asked for and explained. What they do is imported when one is asked for.
+
+Only the standard library and names are needed here, so that `./run --help` answers at once, even before a set-up.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.scale import SCALABLE, SERVICES, scale
+
+DATA = Path(__file__).resolve().parent.parent / ".pressroom"
+"""Where everything is kept, unless told otherwise."""
+
+UP = """Starts everything, says `Pressroom is ready at …` when all of it answers, restarts
+what dies, and runs until Ctrl-C or SIGTERM. Settings come from the environment
+and from .env (see .env.example)."""
+
+SERVICE = """Runs one more process of a service in the foreground, as part of the system that
+runs on DIR."""
+
+REBUILD = """Makes the read tables anew from the log, beside the ones that the system on DIR
+serves meanwhile, and changes over to them in one step.
+
+Exit code: 0 when it has, 1 when all is as it was."""
+
+VERIFY = """Compares the read tables and the archive of the system that runs on DIR with its
+log, and changes nothing.
+
+Exit code: 0 where they agree, 1 where they do not, 2 where that could not be
+found out."""
+
+BENCH = """Runs a benchmark with the arguments behind its name; without a name, tells which
+there are."""
+
+ADOPT_LOG = "--adopt-log"
+"""The rebuild's own argument; it stands here for the sake of its help."""
+
+DOES = "local.__main__"
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb of `./run`. `home` is the module whose `do(chosen, rest)` does it, and returns the exit code."""
+
+    name: str
+    takes: str
+    """What stands behind it, in the list of all verbs."""
+    says: str
+    """What it does, in a line of that list."""
+    explained: str
+    home: str
+    form: Callable[[argparse.ArgumentParser], None]
+    passes_on: bool = False
+    """Whether arguments that are not known here are handed on."""
+    examples: str = ""
+
+
+def add_up(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--port", type=port, default=8000, help="where Pressroom answers (%(default)s; 0: a free one)")
+    verb.add_argument("--host", default="127.0.0.1", help="the address it listens on (%(default)s; 0.0.0.0: every one)")
+    add_data(verb)
+    text = f"how many processes of a service ({', '.join(SCALABLE)})"
+    verb.add_argument("--scale", type=scale, default={}, metavar="writer=2,…", help=text)
+
+
+def add_service(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("name", choices=SERVICES, metavar="NAME", help=", ".join(SERVICES))
+    verb.add_argument("--port", type=port, default=0, help="where it answers (a free one)")
+    add_data(verb)
+
+
+def add_rebuild(verb: argparse.ArgumentParser) -> None:
+    text = "from a log that the tables do not know yet, as where the old one was lost"
+    verb.add_argument(ADOPT_LOG, action="store_true", help=text)
+    add_data(verb)
+
+
+def add_bench(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("name", nargs="?", metavar="NAME", help="which one")
+    verb.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="what it is told")
+
+
+def add_data(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="what is kept (%(default)s)")
+
+
+def port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port (0 to 65535)")
+    return int(text)
+
+
+VERBS = (
+    Verb(
+        "up",
+        "",
+        "start everything and keep it running; what `./run` alone does",
+        UP,
+        DOES,
+        add_up,
+        examples="  ./run up --port 9000 --data /tmp/press --scale writer=3,projector=2",
+    ),
+    Verb(
+        "service",
+        "NAME",
+        "run one more process of a service",
+        SERVICE,
+        DOES,
+        add_service,
+        examples="  ./run service writer",
+    ),
+    Verb(
+        "rebuild",
+        "",
+        "make the read tables anew, while the old ones serve",
+        REBUILD,
+        DOES,
+        add_rebuild,
+        passes_on=True,
+    ),
+    Verb(
+        "verify",
+        "",
+        "compare the read tables and the archive with the log",
+        VERIFY,
+        DOES,
+        add_data,
+        passes_on=True,
+    ),
+    Verb(
+        "bench",
+        "[NAME]",
+        "run a benchmark, or tell which there are",
+        BENCH,
+        DOES,
+        add_bench,
+    ),
+)
+
+
+def add_verbs(whole: argparse.ArgumentParser, verbs: Sequence[Verb]) -> None:
+    """Has the command understand these verbs."""
+    into = whole.add_subparsers(
+        dest="verb", required=True, metavar="VERB", parser_class=argparse.ArgumentParser, help="see below"
+    )
+    for verb in verbs:
+        verb.form(
+            into.add_parser(
+                verb.name,
+                description=verb.explained,
+                epilog=f"For example:\n\n{verb.examples}" if verb.examples else None,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+                # An argument that is handed on could else be taken for an abbreviation.
+                allow_abbrev=not verb.passes_on,
+            )
+        )
+
+
+def understood(
+    whole: argparse.ArgumentParser, verbs: Sequence[Verb], arguments: Sequence[str]
+) -> tuple[Verb, argparse.Namespace, list[str]]:
+    """The verb, its choices, and what else was said for it to hand on. Ends with 2 where the words make no sense."""
+    chosen, rest = whole.parse_known_args(with_verb(arguments))
+    verb = next(one for one in verbs if one.name == chosen.verb)
+    if rest and not verb.passes_on:
+        whole.error(f"unrecognized arguments: {' '.join(rest)}")
+    return verb, chosen, rest
+
+
+def with_verb(arguments: Sequence[str]) -> Sequence[str]:
+    """`up` goes without saying; `help` is understood too."""
+    if arguments and arguments[0] == "help":
+        return [*arguments[1:2], "--help"]
+    says_verb = arguments and (not arguments[0].startswith("-") or arguments[0] in ("-h", "--help"))
+    return arguments if says_verb else ["up", *arguments]
