@@ -2,8 +2,19 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import ClassVar
 
-from contracts.events import Brief, Failure, Source, Usage
+from contracts.events import (
+    BlogWritten,
+    Brief,
+    Failure,
+    IllustrationDrawn,
+    Made,
+    ResearchCompleted,
+    SocialPostWritten,
+    Source,
+    Usage,
+)
 from contracts.platforms import Platform
 from contracts.works import Work
 
@@ -31,7 +42,12 @@ class ClaimWork:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What all results share: the claim they answer, and what they used."""
+    """What all results share: the event that records them, the claim they answer, and what they used.
+
+    Each field of such a command is a field of its event.
+    """
+
+    recorded_as: ClassVar[type[Made]]
 
     run: int
     attempt: int
@@ -42,6 +58,8 @@ class Answer:
 class RecordResearch(Answer):
     """Record what research found, numbered from 1."""
 
+    recorded_as = ResearchCompleted
+
     notes: str
     sources: tuple[Source, ...]
 
@@ -49,6 +67,8 @@ class RecordResearch(Answer):
 @dataclass(frozen=True, kw_only=True)
 class RecordBlog(Answer):
     """Record the blog post. `cited` holds numbers of given sources only."""
+
+    recorded_as = BlogWritten
 
     title: str
     markdown: str
@@ -59,6 +79,8 @@ class RecordBlog(Answer):
 class RecordSocialPost(Answer):
     """Record the post for one platform."""
 
+    recorded_as = SocialPostWritten
+
     platform: Platform
     text: str
     length: int
@@ -67,6 +89,8 @@ class RecordSocialPost(Answer):
 @dataclass(frozen=True, kw_only=True)
 class RecordIllustration(Answer):
     """Record the picture that stands in the object store under `key`."""
+
+    recorded_as = IllustrationDrawn
 
     key: str
     sha256: str

@@ -7,17 +7,7 @@ lost a piece, is whole again soon.
 from pydantic import BaseModel, ConfigDict
 
 from contracts.envelope import Recorded
-from contracts.events import (
-    BlogWritten,
-    Count,
-    Event,
-    IllustrationDrawn,
-    Ordinal,
-    ResearchCompleted,
-    SocialPostWritten,
-    WorkClaimed,
-    work_of,
-)
+from contracts.events import Artefact, Count, Event, Ordinal, WorkClaimed, work_of
 from contracts.workflow import is_closed_after
 from contracts.works import Work
 
@@ -51,7 +41,7 @@ class TextsHeard:
         match recorded.event:
             case WorkClaimed() as claim:
                 self._begin(claim.work, claim.run, claim.attempt)
-            case ResearchCompleted() | BlogWritten() | SocialPostWritten() | IllustrationDrawn() as made:
+            case Artefact() as made:
                 self._made.add(work_of(made))
             case _:
                 pass

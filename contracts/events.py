@@ -6,12 +6,12 @@ upcaster (contracts/upcasters.py) and a golden file (tests/contracts/golden/), a
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from contracts.platforms import Platform
-from contracts.works import Work
+from contracts.works import Kind, Work
 
 TOPIC_LENGTH_MAX = 2_000
 """Characters of a topic: a long paragraph. More belongs into a source, not into a title."""
@@ -149,7 +149,12 @@ class WorkClaimed(Fact):
 
 
 class Artefact(Fact):
-    """What the artefacts share: which claim they answer, which edition they are, and what they used."""
+    """What the artefacts share: which claim they answer, which edition they are, and what they used.
+
+    `kind`: of the works that end with such an artefact. It is no field: the log does not store it.
+    """
+
+    kind: ClassVar[Kind]
 
     run: Ordinal
     attempt: Ordinal
@@ -160,6 +165,8 @@ class Artefact(Fact):
 class ResearchCompleted(Artefact):
     """Research ended. Sources are numbered from 1; none found is an honest answer."""
 
+    kind = Kind.RESEARCH
+
     type: Literal["research-completed"] = "research-completed"
     version: Literal[1] = 1
     notes: str
@@ -168,6 +175,8 @@ class ResearchCompleted(Artefact):
 
 class BlogWritten(Artefact):
     """The blog post was written. `cited`: the numbers of the sources it cites."""
+
+    kind = Kind.BLOG
 
     type: Literal["blog-written"] = "blog-written"
     version: Literal[1] = 1
@@ -179,6 +188,8 @@ class BlogWritten(Artefact):
 class SocialPostWritten(Artefact):
     """A post was written. `length` is in the platform's own measure."""
 
+    kind = Kind.SOCIAL
+
     type: Literal["social-post-written"] = "social-post-written"
     version: Literal[1] = 1
     platform: Platform
@@ -188,6 +199,8 @@ class SocialPostWritten(Artefact):
 
 class IllustrationDrawn(Artefact):
     """The picture was drawn and stands in the object store under `key`. Size, measures and type were read from it."""
+
+    kind = Kind.ILLUSTRATION
 
     type: Literal["illustration-drawn"] = "illustration-drawn"
     version: Literal[1] = 1
@@ -258,33 +271,13 @@ Made = ResearchCompleted | BlogWritten | SocialPostWritten | IllustrationDrawn
 Terminal = WorkflowCompleted | WorkflowFailed | WorkflowCancelled
 Event = WorkflowRequested | WorkClaimed | Made | AttemptFailed | Terminal | WorkflowResumed
 
-EVENT_TYPES: dict[str, type[Event]] = {
-    kind.model_fields["type"].default: kind
-    for kind in (
-        WorkflowRequested,
-        WorkClaimed,
-        ResearchCompleted,
-        BlogWritten,
-        SocialPostWritten,
-        IllustrationDrawn,
-        AttemptFailed,
-        WorkflowCompleted,
-        WorkflowFailed,
-        WorkflowCancelled,
-        WorkflowResumed,
-    )
-}
+MADE: tuple[type[Made], ...] = get_args(Made)
+"""Every artefact's type."""
+
+EVENT_TYPES: dict[str, type[Event]] = {kind.model_fields["type"].default: kind for kind in get_args(Event)}
 """Every event by its name in the log."""
 
 
 def work_of(made: Made) -> Work:
     """The work that this artefact is the result of."""
-    match made:
-        case ResearchCompleted():
-            return Work.RESEARCH
-        case BlogWritten():
-            return Work.BLOG
-        case SocialPostWritten():
-            return Work.social(made.platform)
-        case IllustrationDrawn():
-            return Work.ILLUSTRATION
+    return Work.social(made.platform) if isinstance(made, SocialPostWritten) else Work(made.kind)

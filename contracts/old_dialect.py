@@ -4,7 +4,7 @@ Old clients read `type` and `payload` alone, and the payload is always a string.
 know stands beside it in the same frame.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -23,6 +23,14 @@ from contracts.events import (
 )
 from contracts.websocket import work_concerned
 from contracts.works import Kind, Work
+
+TEXTS: Mapping[Kind, str] = {
+    Kind.RESEARCH: "Searching internet for information about {topic}",
+    Kind.BLOG: "Writing blog post",
+    Kind.SOCIAL: "Writing social media post",
+    Kind.ILLUSTRATION: "Drawing illustration for content",
+}
+"""The progress texts, in their order. Old clients know these alone: of works of other kinds they are told nothing."""
 
 
 class Frame(BaseModel):
@@ -83,7 +91,8 @@ class OldDialect:
                 self._topic = request.topic
                 self._hold(None, _frame("progress_event", "Starting content creation workflow", recorded))
             case WorkClaimed(work=work):
-                self._hold(work.kind, _frame("progress_event", self._words(work.kind), recorded))
+                text = TEXTS.get(work.kind, "").format(topic=self._topic)
+                self._hold(work.kind, _frame("progress_event", text, recorded))
             case WorkflowCompleted():
                 self._ended = True
                 yield _frame("results", recorded.key.workflow_id, recorded)
@@ -99,21 +108,10 @@ class OldDialect:
         if turn in self._turns:
             self._held.setdefault(turn, frame)
 
-    def _words(self, kind: Kind) -> str:
-        match kind:
-            case Kind.RESEARCH:
-                return f"Searching internet for information about {self._topic}"
-            case Kind.BLOG:
-                return "Writing blog post"
-            case Kind.SOCIAL:
-                return "Writing social media post"
-            case Kind.ILLUSTRATION:
-                return "Drawing illustration for content"
-
 
 def _turns(request: WorkflowRequested) -> list[Kind | None]:
     """The order in which texts are told; None is the start itself."""
-    return [None, *((Kind.RESEARCH,) if request.research else ()), Kind.BLOG, Kind.SOCIAL, Kind.ILLUSTRATION]
+    return [None, *(kind for kind in TEXTS if kind is not Kind.RESEARCH or request.research)]
 
 
 def _frame(

@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from contracts.events import EVENT_TYPES, UNSTORABLE
-from contracts.services import GATEWAY, ILLUSTRATOR, RESEARCH, WRITER
+from contracts.events import EVENT_TYPES, MADE, UNSTORABLE
+from contracts.services import GATEWAY, STAGES
 
 TOKEN_LENGTH_MAX = 64
 TOKEN = re.compile(rf"[A-Za-z0-9_-]{{1,{TOKEN_LENGTH_MAX}}}")
@@ -29,12 +29,17 @@ WRITTEN_BY = {
     "workflow-requested": GATEWAY,
     "workflow-cancelled": GATEWAY,
     "workflow-resumed": GATEWAY,
-    "research-completed": RESEARCH,
-    "blog-written": WRITER,
-    "social-post-written": WRITER,
-    "illustration-drawn": ILLUSTRATOR,
+    **{
+        made.model_fields["type"].default: stage
+        for made in MADE
+        for stage, kinds in STAGES.items()
+        if made.kind in kinds
+    },
 }
-"""Events that only one service may write. The others are written by the stage that works on them."""
+"""Events that only one service may write: the gateway, or the stage whose artefact it is.
+
+The others are written by the stage that works on them.
+"""
 
 
 class BadToken(ValueError):

@@ -13,13 +13,10 @@ from contracts.deltas import Delta
 from contracts.envelope import Recorded
 from contracts.events import (
     NUMBER_MAX,
+    Artefact,
     AttemptFailed,
-    BlogWritten,
     Event,
     Failure,
-    IllustrationDrawn,
-    ResearchCompleted,
-    SocialPostWritten,
     WorkClaimed,
     WorkflowFailed,
     work_of,
@@ -330,7 +327,7 @@ def describe(recorded: Recorded[Event]) -> dict[str, Any]:
 def work_concerned(event: Event) -> Work | None:
     """The work that an event is about, if it is about one."""
     match event:
-        case ResearchCompleted() | BlogWritten() | SocialPostWritten() | IllustrationDrawn():
+        case Artefact():
             return work_of(event)
         case WorkClaimed() | AttemptFailed() | WorkflowFailed():
             return event.work

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from contracts.commands import (
+    Answer,
     CancelWorkflow,
     ClaimWork,
     Command,
@@ -22,22 +23,17 @@ from contracts.commands import (
     FailAttempt,
     GiveUpWork,
     Record,
-    RecordBlog,
-    RecordIllustration,
-    RecordResearch,
-    RecordSocialPost,
     RequestWorkflow,
     ResumeWorkflow,
 )
 from contracts.events import (
+    Artefact,
     AttemptFailed,
     BlogWritten,
     Event,
     Failure,
-    IllustrationDrawn,
     Made,
     ResearchCompleted,
-    SocialPostWritten,
     WorkClaimed,
     WorkflowCancelled,
     WorkflowCompleted,
@@ -272,7 +268,7 @@ def evolve(state: Workflow, event: Event) -> Workflow:
             return _set(
                 state, event.work, claim=claim, claimed_at=state.revision, attempts=event.attempt, retry_at=None
             )
-        case ResearchCompleted() | BlogWritten() | SocialPostWritten() | IllustrationDrawn():
+        case Artefact():
             return _set(
                 state, work_of(event), artefact=event, made_at=state.revision, claim=None, retry_at=None, error=None
             )
@@ -313,7 +309,7 @@ def decide(command: Command, state: Workflow) -> Event | None:
     match command:
         case ClaimWork():
             return _decide_claim(command, state)
-        case RecordResearch() | RecordBlog() | RecordSocialPost() | RecordIllustration():
+        case Answer():
             return _decide_record(command, state)
         case FailAttempt():
             return _decide_failure(command, state)
@@ -357,7 +353,7 @@ def _decide_claim(command: ClaimWork, state: Workflow) -> WorkClaimed:
 
 def _decide_record(command: Record, state: Workflow) -> Made | None:
     """A success is recorded whenever its artefact is missing, also after failure or cancel: it was paid for."""
-    made = _made(command)
+    made = command.recorded_as(**vars(command))
     work = work_of(made)
     if state.artefact(work) is not None:
         return None
@@ -366,18 +362,6 @@ def _decide_record(command: Record, state: Workflow) -> Made | None:
     if isinstance(made, BlogWritten):
         _refuse_unknown_citations(made, state)
     return made
-
-
-def _made(command: Record) -> Made:
-    match command:
-        case RecordResearch():
-            return ResearchCompleted(**vars(command))
-        case RecordBlog():
-            return BlogWritten(**vars(command))
-        case RecordSocialPost():
-            return SocialPostWritten(**vars(command))
-        case RecordIllustration():
-            return IllustrationDrawn(**vars(command))
 
 
 def _refuse_unknown_citations(blog: BlogWritten, state: Workflow) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from chassis.topology import SET_UP
-from contracts.services import GATEWAY, ILLUSTRATOR, PROJECTOR, RESEARCH, WRITER
+from contracts.services import GATEWAY, ILLUSTRATOR, PROJECTOR, RESEARCH, STAGES
 from local.nats import Nats
 from local.postgres import ADMIN, Postgres
 from local.s3 import S3
@@ -41,10 +41,10 @@ WAYS: Mapping[str, tuple[Way, ...]] = {
     SET_UP: (Way.LOG,),
     ADMIN: (Way.TABLES,),
     GATEWAY: (Way.LOG, Way.TABLES, Way.PICTURES),
-    RESEARCH: (Way.LOG, Way.MODEL, Way.SEARCH),
-    WRITER: (Way.LOG, Way.MODEL),
-    ILLUSTRATOR: (Way.LOG, Way.MODEL, Way.PICTURES),
     PROJECTOR: (Way.LOG, Way.TABLES),
+    **dict.fromkeys(STAGES, (Way.LOG, Way.MODEL)),  # each stage; those that go further follow
+    RESEARCH: (Way.LOG, Way.MODEL, Way.SEARCH),
+    ILLUSTRATOR: (Way.LOG, Way.MODEL, Way.PICTURES),
 }
 """Who goes where. Nobody is told a password or a key of another door, not even one that the user has set."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import get_args
 
 from contracts.commands import (
     ClaimWork,
@@ -11,14 +11,11 @@ from contracts.commands import (
     FailAttempt,
     GiveUpWork,
     Record,
-    RecordBlog,
-    RecordIllustration,
-    RecordResearch,
-    RecordSocialPost,
     RequestWorkflow,
 )
 from contracts.envelope import Recorded
 from contracts.events import (
+    Artefact,
     AttemptFailed,
     BlogWritten,
     Event,
@@ -35,6 +32,7 @@ from contracts.events import (
     WorkflowFailed,
     WorkflowRequested,
     WorkflowResumed,
+    work_of,
 )
 from contracts.platforms import Platform
 from contracts.services import GATEWAY, STAGES
@@ -49,6 +47,7 @@ LATER = NOON + timedelta(minutes=1)
 """When a failed attempt may be tried again."""
 
 KEY = WorkflowKey("local", "0195-tea")
+COMMANDS: tuple[type[Record], ...] = get_args(Record)
 OVERLOADED = Failure(code="rate-limited", message="The model has too much to do.", retryable=True)
 REFUSED = Failure(code="topic-refused", message="The model refuses this topic.", retryable=False)
 USAGE = Usage(provider="openai", model="gpt-6-luna", input_tokens=900, output_tokens=400, cost_usd=0.0021)
@@ -219,15 +218,8 @@ def claim(work: str, *, run: int = 1, now: datetime = NOON, worker: str = "write
 
 def record(made: Made) -> Record:
     """The command that is answered with this artefact."""
-    match made:
-        case ResearchCompleted():
-            return RecordResearch(**_fields_of(RecordResearch, made))
-        case BlogWritten():
-            return RecordBlog(**_fields_of(RecordBlog, made))
-        case SocialPostWritten():
-            return RecordSocialPost(**_fields_of(RecordSocialPost, made))
-        case IllustrationDrawn():
-            return RecordIllustration(**_fields_of(RecordIllustration, made))
+    (command,) = [command for command in COMMANDS if command.recorded_as is type(made)]
+    return command(**{field.name: getattr(made, field.name) for field in fields(command)})
 
 
 def fail(
@@ -238,10 +230,6 @@ def fail(
 
 def give_up(work: str, *, run: int = 1) -> GiveUpWork:
     return GiveUpWork(work=Work(work), run=run)
-
-
-def _fields_of(command: type[Record], made: Made) -> dict[str, Any]:
-    return {field.name: getattr(made, field.name) for field in fields(command)}
 
 
 # ---------------------------------------------------------------- the log
@@ -270,13 +258,9 @@ def writer_of(event: Event) -> str:
             return GATEWAY
         case WorkClaimed() | AttemptFailed() | WorkflowFailed():
             return _stage_of(event.work.kind)
-        case ResearchCompleted():
-            return _stage_of(Kind.RESEARCH)
-        case BlogWritten():
-            return _stage_of(Kind.BLOG)
-        case SocialPostWritten():
-            return _stage_of(Kind.SOCIAL)
-        case IllustrationDrawn() | WorkflowCompleted():
+        case Artefact():
+            return _stage_of(work_of(event).kind)
+        case WorkflowCompleted():
             return _stage_of(Kind.ILLUSTRATION)
 
 

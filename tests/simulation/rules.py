@@ -5,12 +5,9 @@ from collections.abc import Iterable, Mapping
 from chassis.event_store import History
 from contracts.envelope import Recorded
 from contracts.events import (
+    Artefact,
     AttemptFailed,
-    BlogWritten,
     Event,
-    IllustrationDrawn,
-    ResearchCompleted,
-    SocialPostWritten,
     WorkClaimed,
     WorkflowCancelled,
     WorkflowCompleted,
@@ -51,7 +48,7 @@ def check_history(recorded: Iterable[Recorded[Event]]) -> None:
                 if attempt != attempts.get(work, 0) + 1 or attempt > ATTEMPTS_MAX:
                     raise Broken(f"{work}: attempt {attempt} after {attempts.get(work, 0)}")
                 attempts[work] = claimed[work] = attempt
-            case ResearchCompleted() | BlogWritten() | SocialPostWritten() | IllustrationDrawn() as artefact:
+            case Artefact() as artefact:
                 if work_of(artefact) in made:
                     raise Broken(f"two successes of {work_of(artefact)}")
                 made.add(work_of(artefact))

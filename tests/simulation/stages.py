@@ -1,14 +1,17 @@
 """The simulated stages: real declarations, with a model made of chance behind them."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from chassis.stage import Attempt, GiveUp, Retry, Stage, Verdicts, WorkFailed
-from contracts.commands import Record, RecordBlog, RecordIllustration, RecordResearch, RecordSocialPost
-from contracts.events import Usage
+from contracts.commands import Record
+from contracts.events import Usage, WorkClaimed
 from contracts.services import STAGES
-from contracts.works import Kind, Work
+from contracts.works import Work
+from tests.contracts.generated import answer
+from tests.contracts.given import record
 
 
 class TryLater(WorkFailed):
@@ -64,14 +67,5 @@ for _name, _kinds in STAGES.items():
 
 
 def _record(attempt: Attempt, usage: Usage) -> Record:
-    common: dict[str, Any] = {"run": attempt.run, "attempt": attempt.number, "usage": usage}
-    match attempt.work.kind:
-        case Kind.RESEARCH:
-            return RecordResearch(notes="", sources=(), **common)
-        case Kind.BLOG:
-            return RecordBlog(title="Tea", markdown="Tea.", **common)
-        case Kind.SOCIAL:
-            return RecordSocialPost(platform=attempt.work.platform, text="Tea.", length=4, **common)
-        case Kind.ILLUSTRATION:
-            picture = {"key": "k", "sha256": "s", "content_type": "image/png", "prompt": "p", "alt_text": "a"}
-            return RecordIllustration(bytes=1, width=1, height=1, **picture, **common)
+    claim = WorkClaimed(work=attempt.work, run=attempt.run, attempt=attempt.number, worker="")
+    return replace(record(answer(claim)), usage=usage)

@@ -11,12 +11,11 @@ from typing import Any
 
 from contracts.envelope import Recorded
 from contracts.events import (
+    MADE,
     AttemptFailed,
     BlogWritten,
-    IllustrationDrawn,
     Made,
     ResearchCompleted,
-    SocialPostWritten,
     Usage,
     WorkClaimed,
     WorkflowCancelled,
@@ -108,10 +107,8 @@ def note_claim(recorded: Recorded[WorkClaimed], row: WorkflowRow) -> WorkflowRow
     return _seen(recorded, _with_work(row, str(claim.work), "claimed", lambda tried: [*tried, attempt]))
 
 
-@workflows.changed_on(ResearchCompleted, BlogWritten, SocialPostWritten, IllustrationDrawn)
-def note_artefact(
-    recorded: Recorded[ResearchCompleted | BlogWritten | SocialPostWritten | IllustrationDrawn], row: WorkflowRow
-) -> WorkflowRow:
+@workflows.changed_on(*MADE)
+def note_artefact(recorded: Recorded[Made], row: WorkflowRow) -> WorkflowRow:
     """The work is made, by whichever attempt it was."""
     made = recorded.event
     row = _with_outcome(recorded, row, str(work_of(made)), "made", outcome="made", usage=made.usage)
