@@ -91,7 +91,7 @@ async def test_two_processes_of_every_stage_share_the_work_and_may_come_and_go()
                 *system.one_more("writer"), stdout=-3, stderr=asyncio.subprocess.PIPE
             )
             assert third.stderr
-            await until_said(third.stderr, "ready")
+            await until_said(third.stderr, "] ready")
             system.terminate("writer-1")  # drained, and started anew by the supervisor
             closed = await system.until_closed(ids)
             check_all(closed)

@@ -126,8 +126,8 @@ async def test_resume_pays_only_for_what_is_missing(system: System) -> None:
     broke = {"status": 429, "code": "insufficient_quota"}
     await system.standin.rule(when={"topic_contains": topic, "kind": "image"}, do=broke, times=1)
     workflow_id = await system.request(topic, **WISHES)
-    failed = (await system.until_closed([workflow_id]))[workflow_id][-1]
-    assert (failed["event"], failed["error"]["code"]) == ("workflow-failed", "quota-used-up")
+    failed = await system.until_event(workflow_id, "workflow-failed")
+    assert failed["error"]["code"] == "quota-used-up"
 
     async def nothing_runs() -> bool:
         return all(call.ended_at for call in await system.standin.calls())
