@@ -23,7 +23,7 @@ from services.gateway.library import Library
 from services.gateway.lookout import Lookout
 from services.gateway.parts import Parts
 from services.gateway.roll import Roll
-from services.gateway.sockets import Places
+from services.gateway.sockets import UNREAD_S, Places
 from services.gateway.tail import Tails
 
 SOCKET_FRAME_BYTES_MAX = 1024**2
@@ -99,7 +99,9 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # accepted sockets inherit it
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # accepted sockets inherit both
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNREAD_S * 1000))
     listener.bind((host, port))
     return listener
 

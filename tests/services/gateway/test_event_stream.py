@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from chassis.deltas import delta_streams
-from contracts.events import Failure, WorkflowFailed, WorkflowResumed
+from contracts.events import BlogWritten, Failure, WorkflowFailed, WorkflowResumed
 from contracts.services import WRITER
 from contracts.subjects import WorkflowKey
 from contracts.works import Work
@@ -124,6 +124,15 @@ async def test_texts_come_between_the_events(room: Newsroom) -> None:
         delta = await reader.message()
         assert delta and "id" not in delta and delta["event"] == "delta"
         assert json.loads(delta["data"])["payload"] == "Once\nupon"
+
+
+async def test_no_character_of_a_text_is_taken_for_the_end_of_a_line(room: Newsroom) -> None:
+    key, text = await workflow(room), "\x85 \u2028 \u2029 \r \n \x0b \x0c \x1c"
+    async with stream(room, key) as reader:
+        await reader.message()
+        await room.record(key, BlogWritten(run=1, attempt=1, title="On Bees", markdown=text))
+        told = await reader.message()
+    assert told and json.loads(told["data"])["data"]["markdown"] == text
 
 
 async def test_silence_is_followed_by_a_comment(room: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
