@@ -34,7 +34,10 @@ log = structlog.get_logger("gateway")
 
 
 class EventStream(Response):
-    """The answer to one client: all behind revision `after`, until the run that is open, or was the last, has ended."""
+    """The answer to one client: all behind revision `after`, until the run that is open, or was the last, has ended.
+
+    Where the gateway stops, it ends as well: the client continues with another one, behind the last revision.
+    """
 
     def __init__(self, parts: Parts, history: History, after: int) -> None:
         super().__init__(media_type="text/event-stream", headers=HEADERS)
@@ -49,8 +52,9 @@ class EventStream(Response):
                 return
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             wire = _Wire(send)
+            closing = self._parts.places.closing
             try:
-                await until_first(self._tell(wire), wire.beat(), _until_gone(receive))
+                await until_first(self._tell(wire), wire.beat(), _until_gone(receive), closing.wait())
                 await wire.end()
             except TimeoutError:
                 log.info("slow client", workflow_id=self._history.key.workflow_id)

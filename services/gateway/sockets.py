@@ -37,6 +37,8 @@ class Places:
 
     def __init__(self, most: int) -> None:
         self._most, self._taken = most, 0
+        self.closing = asyncio.Event()
+        """Set when the gateway stops. Websockets are told by the server; streams of events end by this."""
 
     @contextmanager
     def place(self) -> Generator[bool]:

@@ -179,6 +179,15 @@ async def test_last_event_id_that_is_no_revision_is_422(room: Newsroom, header: 
     assert answer.status_code == 422 and "Last-Event-ID" in answer.json()["detail"]
 
 
+async def test_gateway_that_stops_ends_its_streams(plant: Plant) -> None:
+    async with newsroom(plant) as room:
+        key = await workflow(room)
+        async with stream(room, key) as reader:
+            await reader.message()
+            room.parts.places.closing.set()
+            assert await reader.all() == []
+
+
 async def test_stream_without_a_place_is_429(plant: Plant) -> None:
     async with newsroom(plant, sockets_max=0) as room:
         key = await workflow(room)
