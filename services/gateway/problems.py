@@ -211,7 +211,7 @@ def _told(wrong: Any) -> str:
         case "json_invalid", _:
             return "The request is not JSON"
         case "model_attributes_type", "body" if not place:
-            return "The body is not a JSON object, or the header Content-Type does not say application/json"
+            return "The request is not a JSON object, or its header Content-Type does not say application/json"
         case "extra_forbidden", "query":
             return f"{name}: there is no such parameter here"
         case _:
