@@ -16,6 +16,10 @@ RequestId = Annotated[
 ]
 
 
+NAME_LENGTH_MAX = 80
+"""So much is repeated of a field's name: one that there is not may have any length."""
+
+
 class ContentRequest(BaseModel):
     """A topic to be turned into a blog post, social posts and a picture."""
 
@@ -77,10 +81,10 @@ class ContentRequest(BaseModel):
 
 
 def sentence(wrong: ValidationError) -> str:
-    """What is wrong with a request, field by field, in words. Never repeats what the client sent."""
+    """What is wrong with a request, field by field, in words. Never repeats what the client sent in one."""
     problems = wrong.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(f"{_place(problem['loc'])}: {problem['msg']}" for problem in problems[:10])
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location) or "request"
+    return ".".join(str(part) for part in location)[:NAME_LENGTH_MAX] or "request"

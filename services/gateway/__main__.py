@@ -23,7 +23,7 @@ from services.gateway.library import Library
 from services.gateway.lookout import Lookout
 from services.gateway.parts import Parts
 from services.gateway.roll import Roll
-from services.gateway.sockets import Places
+from services.gateway.sockets import UNREAD_S, Places
 from services.gateway.tail import Tails
 
 SOCKET_FRAME_BYTES_MAX = 1024**2
@@ -49,11 +49,13 @@ async def serve(settings: Settings) -> None:
     library = await Library.open(settings.postgres_url.get_secret_value())
     health = Health(nats=lambda: None if connection.is_up else "there is no connection to NATS")
     roll = await Roll.listening(connection)
-    server = _server(settings, connection, library, roll, health)
+    parts = _parts(settings, connection, library, roll, health)
+    server = _server(parts)
     async with announced(connection, GATEWAY, health, worker=worker_name(GATEWAY)):
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         log.info("ready", address=f"http://{settings.host}:{settings.port}")
         await asyncio.wait({serving, stopped, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
+        parts.places.closing.set()
         server.should_exit = True
         await serving
     await library.close()
@@ -63,9 +65,9 @@ async def serve(settings: Settings) -> None:
     log.info("stopped")
 
 
-def _server(settings: Settings, connection: Connection, library: Library, roll: Roll, health: Health) -> QuietServer:
+def _parts(settings: Settings, connection: Connection, library: Library, roll: Roll, health: Health) -> Parts:
     store = JetStreamStore(connection, GATEWAY)
-    parts = Parts(
+    return Parts(
         desk=Desk(store, researches=settings.researcher != "none"),
         tails=Tails(connection, store),
         library=library,
@@ -75,6 +77,9 @@ def _server(settings: Settings, connection: Connection, library: Library, roll: 
         places=Places(settings.sockets_max),
         origins=settings.origins,
     )
+
+
+def _server(parts: Parts) -> QuietServer:
     return QuietServer(
         uvicorn.Config(
             make_app(parts),
@@ -99,7 +104,9 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # accepted sockets inherit it
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # accepted sockets inherit both
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNREAD_S * 1000))
     listener.bind((host, port))
     return listener
 

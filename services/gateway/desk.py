@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid_utils import uuid7
 
 from chassis.event_store import Conflict, EventStore, History, HistoryShort, OutcomeUnknown, StoreUnavailable
-from contracts.commands import CancelWorkflow, Command, ResumeWorkflow
+from contracts.commands import CancelWorkflow, Command, RequestWorkflow, ResumeWorkflow
 from contracts.envelope import Recorded
 from contracts.events import Event, WorkflowCancelled, WorkflowRequested, WorkflowResumed
 from contracts.requests import ContentRequest
@@ -90,10 +90,10 @@ class Desk:
             except Conflict:
                 history = await self._store.read(history.key)
             except OutcomeUnknown:
-                history = await self._look_for(history.key)
+                history = await self._look_for(history.key, command)
         return history
 
-    async def _look_for(self, key: WorkflowKey) -> History:
+    async def _look_for(self, key: WorkflowKey, command: Command) -> History:
         """The history after an append whose reply was lost. Raises FateUnknown where the log stays silent."""
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -102,10 +102,7 @@ class Desk:
                     with suppress(StoreUnavailable):
                         return await self._store.read(key)
         except TimeoutError:
-            raise FateUnknown(
-                f"The log stopped answering while it took this request. It may have been recorded, as workflow "
-                f"{key.workflow_id}: look there before you ask again."
-            ) from None
+            raise FateUnknown(_unknown(key, command)) from None
 
     async def history(self, workflow_id: str, *, reach: int = 0) -> History:
         """What has happened in a workflow, at least up to revision `reach`.
@@ -128,6 +125,17 @@ def _key(request: ContentRequest) -> WorkflowKey:
     if request.client_request_id is None:
         return WorkflowKey(OWNER, str(uuid7()))
     return WorkflowKey(OWNER, str(uuid.uuid5(NAMESPACE, f"{OWNER}\n{request.client_request_id}")))
+
+
+def _unknown(key: WorkflowKey, command: Command) -> str:
+    """What is told when nobody knows what became of a command."""
+    told = (
+        "The log stopped answering while it took this request. "
+        f"It may have been recorded, in workflow {key.workflow_id}"
+    )
+    if isinstance(command, RequestWorkflow) and command.client_request_id is None:
+        return f"{told}: look there before you ask again, as that would be a second workflow."
+    return f"{told}: it is safe to ask again."
 
 
 def _last(history: History, *kinds: type[Event]) -> Recorded[Event]:

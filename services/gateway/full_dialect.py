@@ -12,12 +12,11 @@ from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from chassis.event_store import StoreUnavailable
+from chassis.event_store import History, StoreUnavailable
 from contracts.deltas import Delta
 from contracts.envelope import Recorded
 from contracts.events import Event
 from contracts.requests import sentence
-from contracts.subjects import WorkflowKey
 from contracts.websocket import (
     FIRST_FRAMES,
     LATER_FRAMES,
@@ -56,28 +55,24 @@ async def converse(socket: Socket, fields: dict[str, Any], desk: Desk, tails: Ta
     match understood(fields, FIRST_FRAMES):
         case Start() as request:
             key, _ = await desk.start(request)
-            await Conversation(socket, desk, key).hold(tails, after=0)
+            await Conversation(socket, desk, History(key), after=0).hold(tails)
         case Attach(workflow_id=workflow_id, after_revision=after):
             history = await desk.history(workflow_id, reach=after)
-            is_closed = fold(recorded.event for recorded in history.recorded[:after]).is_closed
-            await Conversation(socket, desk, history.key).hold(tails, after=after, is_closed=is_closed)
+            await Conversation(socket, desk, history, after=after).hold(tails)
 
 
 class Conversation:
-    """One client that follows one workflow."""
+    """One client that follows one workflow behind a revision. The history is what is known of it in the beginning."""
 
-    def __init__(self, socket: Socket, desk: Desk, key: WorkflowKey) -> None:
-        self._socket, self._desk, self._key = socket, desk, key
-        self._revision, self._is_closed = 0, False
+    def __init__(self, socket: Socket, desk: Desk, history: History, *, after: int) -> None:
+        self._socket, self._desk, self._key = socket, desk, history.key
+        self._revision, self._known = after, history.revision
+        self._is_closed = fold(recorded.event for recorded in history.recorded[:after]).is_closed
         self._over = asyncio.Event()
         self._lingering: asyncio.TimerHandle | None = None
 
-    async def hold(self, tails: Tails, *, after: int, is_closed: bool = False) -> None:
-        """Tells all behind this revision, and hears what the client says, until the run is over or the client gone.
-
-        `is_closed`: whether the run is closed at that revision.
-        """
-        self._revision, self._is_closed = after, is_closed
+    async def hold(self, tails: Tails) -> None:
+        """Tells all that happens, and hears what the client says, until the run is over or the client gone."""
         self._linger()
         try:
             await until_first(self._speak(tails), self._listen(), self._beat(), self._over.wait())
@@ -91,6 +86,7 @@ class Conversation:
                 if isinstance(one, Delta):
                     await self._socket.say(delta_frame(self._key.workflow_id, one).text())
                 else:
+                    self._stop_lingering()
                     await self._socket.say(event_text(one))
                     self._revision = one.revision
                     self._is_closed = is_closed_after(one.event, was_closed=self._is_closed)
@@ -105,7 +101,8 @@ class Conversation:
                     await self._obey(command)
 
     async def _obey(self, command: Cancel | Resume) -> None:
-        """Records the command, or says why that cannot be."""
+        """Records the command, or says why that cannot be; meanwhile the conversation does not end."""
+        self._stop_lingering()
         do = self._desk.cancel if isinstance(command, Cancel) else self._desk.resume
         try:
             stands = await do(self._key.workflow_id, command.reason)
@@ -113,6 +110,7 @@ class Conversation:
             if (refused := refusal(wrong)) is not None:
                 await self._socket.say(refused.frame.text())
         else:
+            self._known = max(self._known, stands.revision)
             accepted = Accepted(
                 payload=command.type,
                 workflow_id=self._key.workflow_id,
@@ -120,6 +118,7 @@ class Conversation:
                 position=stands.position,
             )
             await self._socket.say(accepted.text())
+        self._linger()
 
     async def _beat(self) -> NoReturn:
         now = asyncio.get_running_loop().time
@@ -130,9 +129,9 @@ class Conversation:
                 await self._socket.say(beat.text())
 
     def _linger(self) -> None:
-        """Ends the conversation in a while where the run is closed. Every later event begins that anew."""
+        """Ends the conversation in a while where the run is closed and all that is known was told."""
         self._stop_lingering()
-        if self._is_closed:
+        if self._is_closed and self._revision >= self._known:
             self._lingering = asyncio.get_running_loop().call_later(LINGER_S, self._over.set)
 
     def _stop_lingering(self) -> None:

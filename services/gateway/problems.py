@@ -20,6 +20,7 @@ from chassis.database import DatabaseUnavailable
 from chassis.event_store import HistoryDamaged, HistoryShort, LogFull, OutcomeUnknown, StoreUnavailable
 from chassis.object_store import ObjectStoreRefused, ObjectStoreUnavailable
 from contracts.envelope import UnreadableEvent
+from contracts.requests import NAME_LENGTH_MAX
 from contracts.workflow import AlreadyClosed, HistoryFull, RequestConflict, UnknownWorkflow
 from services.gateway.desk import FateUnknown, ResearchIsOff
 from services.gateway.library import ReadTablesBehind
@@ -30,8 +31,6 @@ WORTH_ANOTHER_TRY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABL
 
 TOLD_MAX = 10
 """Things that are told to be wrong with one request."""
-
-NAME_LENGTH_MAX = 80
 
 MEDIA_TYPE = "application/problem+json"
 SCHEMA = {"$ref": "#/components/schemas/Problem"}
@@ -211,6 +210,8 @@ def _told(wrong: Any) -> str:
     match wrong["type"], where:
         case "json_invalid", _:
             return "The request is not JSON"
+        case "model_attributes_type", "body" if not place:
+            return "The request is not a JSON object, or its header Content-Type does not say application/json"
         case "extra_forbidden", "query":
             return f"{name}: there is no such parameter here"
         case _:

@@ -7,11 +7,15 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, cast
 
 from fastapi import WebSocket, WebSocketDisconnect
+from starlette.types import Message
 
 from contracts.websocket import FRAME_BYTES_MAX, CloseCode
 
 SEND_S = 10.0
 """How long a frame may take to leave. A client that does not read loses its socket, never the workflow."""
+
+UNREAD_S = 30.0
+"""How long what was sent may lie unread; then the kernel cuts the connection, with all that it still held."""
 
 EXAMPLE = 'Send {"topic": "…", "research": true}, or {"type": "start", "topic": "…"}.'
 
@@ -33,13 +37,18 @@ class Places:
 
     def __init__(self, most: int) -> None:
         self._most, self._taken = most, 0
+        self.closing = asyncio.Event()
+        """Set when the gateway stops. Websockets are told by the server; streams of events end by this."""
 
     @contextmanager
     def place(self) -> Generator[bool]:
         """Takes a place for a while. -> False when there was none left"""
+        if self._taken >= self._most:  # who is sent away takes nobody's place, however long that takes
+            yield False
+            return
         self._taken += 1
         try:
-            yield self._taken <= self._most
+            yield True
         finally:
             self._taken -= 1
 
@@ -55,10 +64,7 @@ class Socket:
 
     async def hear(self) -> dict[str, Any]:
         """The next frame from the client. Raises BadFrame, WebSocketDisconnect."""
-        message = await self._websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", 1006))
-        text = message.get("text")
+        text = (await self._receive()).get("text")
         if text is None:
             raise BadFrame("The request has to be a text frame.")
         if len(text.encode(errors="surrogatepass")) > FRAME_BYTES_MAX:
@@ -68,9 +74,7 @@ class Socket:
     async def ignore(self) -> NoReturn:
         """Reads and drops whatever the client still sends. Raises WebSocketDisconnect when it goes."""
         while True:
-            message = await self._websocket.receive()
-            if message["type"] == "websocket.disconnect":
-                raise WebSocketDisconnect(message.get("code", 1006))
+            await self._receive()
 
     async def say(self, text: str) -> None:
         """Sends a frame. Raises SlowClient, WebSocketDisconnect."""
@@ -79,6 +83,8 @@ class Socket:
                 await self._websocket.send_text(text)
         except TimeoutError:
             raise SlowClient((SlowClient.__doc__ or "").strip()) from None
+        except RuntimeError:  # uvicorn has closed it: the client did not answer its pings, or broke the protocol
+            raise WebSocketDisconnect(1006) from None
         self.said_at = asyncio.get_running_loop().time()
 
     async def close(self, code: int, reason: str | None = None) -> None:
@@ -86,6 +92,14 @@ class Socket:
         with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
             async with asyncio.timeout(SEND_S):
                 await self._websocket.close(code, reason)
+
+    async def _receive(self) -> Message:
+        """What the client sent next. However much has come at once, others have their turn before each of it."""
+        await asyncio.sleep(0)
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1006))
+        return message
 
 
 def _fields(text: str) -> dict[str, Any]:

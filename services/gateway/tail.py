@@ -10,16 +10,17 @@ of them comes again with the whole text that the stage sends every two seconds.
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from pydantic import ValidationError
 
 from chassis.connection import Connection
 from chassis.event_store import EventStore, HistoryShort, StoreUnavailable
+from chassis.telemetry import Seldom
 from contracts import subjects
 from contracts.deltas import Delta, TextsHeard
 from contracts.envelope import Recorded, UnreadableEvent, decode
@@ -51,6 +52,7 @@ class Tails:
     def __init__(self, connection: Connection, store: EventStore) -> None:
         self._connection, self._store = connection, store
         self._tails: dict[WorkflowKey, _Tail] = {}
+        self._seldom = Seldom()
         connection.on_reconnect.append(self._doubt)
         connection.on_messages_dropped.append(self._doubt)
 
@@ -68,7 +70,7 @@ class Tails:
 
     @asynccontextmanager
     async def _followed(self, follower: "_Follower") -> AsyncGenerator["_Follower"]:
-        tail = self._tails.setdefault(follower.key, _Tail(self._connection, follower.key))
+        tail = self._tails.setdefault(follower.key, _Tail(self._connection, follower.key, self._seldom))
         tail.followers.append(follower)
         try:
             await tail.listen()
@@ -90,8 +92,8 @@ class Tails:
 class _Tail:
     """One workflow's subscription, and those who follow it."""
 
-    def __init__(self, connection: Connection, key: WorkflowKey) -> None:
-        self._connection, self._key = connection, key
+    def __init__(self, connection: Connection, key: WorkflowKey, seldom: Seldom) -> None:
+        self._connection, self._key, self._seldom = connection, key, seldom
         self._subscribing: asyncio.Task[Subscription] | None = None
         self.followers: list[_Follower] = []
 
@@ -107,18 +109,23 @@ class _Tail:
             await self._connection.unsubscribe(await self._subscribing)
 
     async def _heard(self, message: Msg) -> None:
-        heard = _delta(message) if subjects.is_delta(message.subject) else _event(message)
-        if heard is not None:
-            for follower in self.followers:
-                follower.offer(heard)
+        try:
+            heard = _delta(message) if subjects.is_delta(message.subject) else _event(message)
+        except (UnreadableEvent, KeyError, ValueError) as wrong:  # the history will tell
+            if self._seldom.allows(type(wrong).__name__, time.monotonic()):
+                why = str(wrong) if isinstance(wrong, UnreadableEvent) else type(wrong).__name__  # never a text
+                log.warning("unreadable live message", subject=message.subject[:200], why=why)
+            return
+        for follower in self.followers:
+            follower.offer(heard)
 
 
 class _Follower:
     """One reader of one workflow: how far it has come, and what waits for it."""
 
     def __init__(self, store: EventStore, key: WorkflowKey, after: int, *, deltas: bool = False) -> None:
-        self._store, self.key, self._deltas = store, key, deltas
-        self._seen: int = after
+        self._store, self.key, self._after, self._deltas = store, key, after, deltas
+        self._seen: int = 0
         self._texts = TextsHeard()
         self._waiting: asyncio.Queue[Heard | None] = asyncio.Queue()
 
@@ -136,10 +143,11 @@ class _Follower:
     async def heard(self) -> AsyncGenerator[Heard]:
         """Every revision behind the one it began at, once, in order; between them the news of unfinished texts."""
         now = asyncio.get_running_loop().time
-        reach, silence = 0, 0
+        reach, silence = self._after, 0
         while True:
             for recorded in await self._read(reach):
-                yield self._told(recorded)
+                if self._note(recorded):
+                    yield recorded
             look_at = now() + QUIET_S[silence]  # texts that go on do not hide that an event was lost
             while True:
                 live = await self._next(look_at)
@@ -151,15 +159,17 @@ class _Follower:
                     break
                 if live.revision == self._seen + 1:
                     silence = 1
-                    yield self._told(live)
+                    if self._note(live):
+                        yield live
                     look_at = now() + QUIET_S[silence]
             reach = live.revision if live else 0
             silence = min(silence + 1, len(QUIET_S) - 1)
 
-    def _told(self, recorded: Recorded[Event]) -> Recorded[Event]:
+    def _note(self, recorded: Recorded[Event]) -> bool:
+        """Takes it in. -> whether it is to be told; what was before shows all the same which texts are not."""
         self._seen = recorded.revision
         self._texts.note(recorded)
-        return recorded
+        return recorded.revision > self._after
 
     async def _next(self, look_at: float) -> Heard | None:
         """What is live next; None after a doubt, or when it is time to look."""
@@ -182,20 +192,12 @@ class _Follower:
                 return history.recorded[self._seen :]
 
 
-def _event(message: Msg) -> Recorded[Event] | None:
-    """The event that was republished; None where it cannot be read: the history will tell."""
+def _event(message: Msg) -> Recorded[Event]:
+    """The event that was republished. Raises UnreadableEvent, KeyError, ValueError."""
     headers = message.headers or {}
-    try:
-        return decode(message.subject, headers, message.data, position=int(headers["Nats-Sequence"]))
-    except (UnreadableEvent, KeyError, ValueError) as wrong:
-        log.warning("unreadable live event", why=str(wrong))
-        return None
+    return decode(message.subject, headers, message.data, position=int(headers["Nats-Sequence"]))
 
 
-def _delta(message: Msg) -> Delta | None:
-    """The piece of text; None where it is none."""
-    try:
-        return Delta.model_validate_json(message.data)
-    except ValidationError:
-        log.warning("unreadable delta", subject=message.subject[:200])
-        return None
+def _delta(message: Msg) -> Delta:
+    """The piece of text. Raises ValueError."""
+    return Delta.model_validate_json(message.data)

@@ -10,6 +10,7 @@ from contracts.commands import RequestWorkflow
 from contracts.events import TOPIC_LENGTH_MAX
 from contracts.platforms import Platform
 from contracts.requests import ContentRequest, sentence
+from contracts.websocket import Start
 from contracts.workflow import Workflow, decide
 
 SECRET = "hunter2"
@@ -126,6 +127,11 @@ class TestRefused:
         told = refused(whole)
         assert told.startswith("request: ")
         assert SECRET not in told
+
+    def test_a_name_of_any_length_is_told_in_short(self) -> None:
+        with pytest.raises(ValidationError) as wrong:
+            Start.model_validate({"type": "start", "topic": "Tea", "x" * 60_000: 1})
+        assert len(sentence(wrong.value)) < 200
 
     def test_a_sentence_names_ten_problems_at_most(self) -> None:
         assert refused({"topic": "Tea", "platforms": [SECRET] * 4, "research": 1}).count(";") <= 9

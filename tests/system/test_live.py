@@ -160,3 +160,21 @@ async def test_cancel_that_races_with_completion_leaves_one_end(system: System) 
     assert set(answers) <= {202, 409}
     for told in (await system.until_closed(ids)).values():
         assert len([one for one in told if one["event"] in TERMINAL]) == 1
+
+
+async def test_gateway_that_is_told_to_stop_ends_its_streams(system: System) -> None:
+    topic = "Tea, and a gateway that stops"
+    await system.standin.rule(when={"topic_contains": topic}, do={"hang": True})
+    workflow_id = await system.request(topic)
+    async with system.http.stream("GET", f"/workflows/{workflow_id}/events?format=sse") as answer:
+        lines = answer.aiter_lines()
+        await anext(lines)
+        system.terminate("gateway-1")
+        async for _ in lines:  # one that breaks off raises
+            pass
+
+    async def is_served() -> bool:
+        return bool(await system.events(workflow_id))
+
+    await until(is_served, "the next gateway serves")
+    assert await post(system, workflow_id, "cancel") == 202

@@ -45,6 +45,27 @@ async def test_the_client_that_never_misses_anything_tells_every_revision(system
     assert lines[-1].endswith("Everything is there")
 
 
+async def test_the_client_that_never_misses_anything_survives_a_gateway_that_hangs_up() -> None:
+    (client,) = blocks("python", "docs/websocket.md")
+    came: asyncio.Queue[None] = asyncio.Queue()
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.close()
+        came.put_nowait(None)
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", client, "Tea", f"ws://{host}:{port}/content"), stderr=asyncio.subprocess.DEVNULL
+        )
+        async with asyncio.timeout(30):
+            for _ in range(2):
+                await came.get()
+        process.kill()
+        await process.wait()
+
+
 async def test_every_frame_in_the_documents_is_understood() -> None:
     first, later = [[json.loads(line) for line in block.splitlines()] for block in blocks("json", "docs/websocket.md")]
     for frames, known in ((first, FIRST_FRAMES), (later, LATER_FRAMES)):

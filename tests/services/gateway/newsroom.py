@@ -208,6 +208,7 @@ async def newsroom(
                 ws_per_message_deflate=False,
             )
         )
+        stack.callback(room.parts.places.closing.set)
         room.http = await stack.enter_async_context(
             httpx2.AsyncClient(base_url=f"http://{room.place}", trust_env=False, timeout=PATIENCE_S)
         )

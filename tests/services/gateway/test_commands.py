@@ -102,6 +102,14 @@ class TestEither:
         answer = await room.http.post(f"/workflows/{workflow_id}/{command}")
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown-workflow")
 
+    async def test_body_without_its_type_is_told_what_it_lacks(self, room: Newsroom, command: str) -> None:
+        key = await workflow(room)
+        form = {"Content-Type": "application/x-www-form-urlencoded"}  # as curl sends it
+        answer = await room.http.post(
+            f"/workflows/{key.workflow_id}/{command}", content=b'{"reason": "x"}', headers=form
+        )
+        assert (answer.status_code, "Content-Type" in answer.json()["detail"]) == (422, True)
+
     @pytest.mark.parametrize("body", [{"reason": 7}, {"reason": ""}, {"reason": "x" * 501}, {"why": "so"}, [], "no"])
     async def test_bad_body_is_422_and_records_nothing(self, room: Newsroom, command: str, body: object) -> None:
         key = await workflow(room)

@@ -78,3 +78,15 @@ async def test_log_that_stays_away_leaves_a_name(request_id: str | None) -> None
         await Desk(log, researches=True).start(asked(request_id))
     (key,) = log.appended
     assert key.workflow_id in str(unknown.value)
+    assert ("it is safe to ask again" in str(unknown.value)) is (request_id is not None)
+
+
+@pytest.mark.parametrize("command", ["cancel", "resume"])
+async def test_command_whose_fate_is_unknown_may_be_repeated(request_id: str | None, command: str) -> None:
+    log = Faltering(silent_reads=0)
+    key, _ = await Desk(log, researches=True).start(asked(request_id))
+    if command == "resume":
+        await Desk(log, researches=True).cancel(key.workflow_id, None)
+    log.silent_reads = FOR_EVER
+    with pytest.raises(FateUnknown, match=f"{key.workflow_id}: it is safe to ask again"):
+        await getattr(Desk(log, researches=True), command)(key.workflow_id, None)

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from chassis.deltas import delta_streams
-from contracts.events import Failure, WorkflowFailed, WorkflowResumed
+from contracts.events import BlogWritten, Failure, WorkflowFailed, WorkflowResumed
 from contracts.services import WRITER
 from contracts.subjects import WorkflowKey
 from contracts.works import Work
@@ -126,6 +126,15 @@ async def test_texts_come_between_the_events(room: Newsroom) -> None:
         assert json.loads(delta["data"])["payload"] == "Once\nupon"
 
 
+async def test_no_character_of_a_text_is_taken_for_the_end_of_a_line(room: Newsroom) -> None:
+    key, text = await workflow(room), "\x85 \u2028 \u2029 \r \n \x0b \x0c \x1c"
+    async with stream(room, key) as reader:
+        await reader.message()
+        await room.record(key, BlogWritten(run=1, attempt=1, title="On Bees", markdown=text))
+        told = await reader.message()
+    assert told and json.loads(told["data"])["data"]["markdown"] == text
+
+
 async def test_silence_is_followed_by_a_comment(room: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0.1)
     key = await workflow(room)
@@ -168,6 +177,15 @@ async def test_last_event_id_that_is_no_revision_is_422(room: Newsroom, header: 
     key = await workflow(room)
     answer = await room.http.get(f"/workflows/{key.workflow_id}/events", headers={"Last-Event-ID": header})
     assert answer.status_code == 422 and "Last-Event-ID" in answer.json()["detail"]
+
+
+async def test_gateway_that_stops_ends_its_streams(plant: Plant) -> None:
+    async with newsroom(plant) as room:
+        key = await workflow(room)
+        async with stream(room, key) as reader:
+            await reader.message()
+            room.parts.places.closing.set()
+            assert await reader.all() == []
 
 
 async def test_stream_without_a_place_is_429(plant: Plant) -> None:

@@ -9,7 +9,8 @@ import pytest_asyncio
 
 from chassis import deltas
 from contracts.events import Failure, WorkflowFailed, WorkflowResumed
-from contracts.services import WRITER
+from contracts.platforms import Platform
+from contracts.services import GATEWAY, WRITER
 from contracts.subjects import WorkflowKey
 from contracts.works import Work
 from services.gateway import full_dialect
@@ -68,6 +69,13 @@ async def answer(client: Client, *kinds: str) -> dict[str, Any]:
     while (frame := await client.hear())["type"] not in kinds:
         pass
     return frame
+
+
+async def follows(room: Newsroom, client: Client) -> None:
+    """Waits until the gateway listens for this client, and NATS knows of it."""
+    await client.say({"type": "ping"})
+    await answer(client, "pong")
+    await (await room.connection(GATEWAY)).flush()
 
 
 class TestStart:
@@ -250,8 +258,7 @@ class TestDeltas:
         streams = deltas.delta_streams(await room.connection(WRITER), WRITER)
         async with room.socket() as client:
             await attached(client, key, after=4)
-            await client.say({"type": "ping"})
-            await answer(client, "pong")  # so it follows by now
+            await follows(room, client)
             await streams(key, claimed(Work.BLOG, 3))("Once upon")
             heard = await client.hear()
             assert (heard["type"], heard["payload"], heard["offset"]) == ("delta", "Once upon", 0)
@@ -270,11 +277,24 @@ class TestDeltas:
         await say("Once upon ")
         async with room.socket() as client:
             await attached(client, key, after=4)
-            await client.say({"type": "ping"})
-            await answer(client, "pong")  # so it follows by now
+            await follows(room, client)
             await say("a time")
             heard = await client.hear()
         assert (heard["offset"], heard["payload"]) == (0, "Once upon a time")
+
+    @pytest.mark.parametrize("made", [False, True])
+    async def test_text_that_has_been_superseded_is_not_told_to_who_comes_late(
+        self, room: Newsroom, key: WorkflowKey, made: bool
+    ) -> None:
+        if made:
+            await room.record(key, blog_written())
+        streams = deltas.delta_streams(await room.connection(WRITER), WRITER)
+        async with room.socket() as client:
+            await attached(client, key, after=5 if made else 4)
+            await follows(room, client)
+            await streams(key, claimed(Work.BLOG, 2))("Once upon")
+            await streams(key, claimed(Work.social(Platform.LINKEDIN)))("Bees!")
+            assert (await client.hear())["payload"] == "Bees!"
 
 
 class TestHeartbeats:

@@ -9,10 +9,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from contracts.envelope import Recorded
-from contracts.events import Event, WorkflowRequested
+from contracts.events import BlogWritten, Event, WorkflowRequested
 from contracts.old_dialect import Frame, OldDialect
-from services.gateway import old_dialect, sockets
-from tests.services.gateway.newsroom import COMPLETED, Newsroom, Plant, newsroom
+from services.gateway import event_stream, old_dialect, sockets
+from tests.services.gateway.newsroom import COMPLETED, PATIENCE_S, Newsroom, Plant, newsroom
 from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -66,6 +66,28 @@ async def test_client_that_never_reads_holds_up_nobody(room: Newsroom, flood: No
     async with asyncio.timeout(3), deaf_client(room), deaf_client(room):
         assert await is_served(room)
         assert (await room.post({"topic": "bees"})).status_code == 202
+
+
+async def test_stream_that_is_read_too_late_ends_and_can_be_continued(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "SEND_S", 0.3)
+    async with newsroom(plant, sockets_max=1) as room:
+        key = await room.requested()
+        await room.record(key, BlogWritten(run=1, attempt=1, title="Long", markdown="x" * 900_000), COMPLETED)
+        with socket.socket() as late:
+            late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            host, _, port = room.place.partition(":")
+            late.connect((host, int(port)))
+            reader, writer = await asyncio.open_connection(sock=late, limit=4_096)
+            writer.write(f"GET /workflows/{key.workflow_id}/events?format=sse HTTP/1.1\r\nHost: here\r\n\r\n".encode())
+            await reader.readline()
+            await until(lambda: is_served(room), "its place is free again", within_s=10)
+            read = bytearray()
+            while not read.endswith(b"\r\n0\r\n\r\n"):
+                read += await asyncio.wait_for(reader.read(65_536), PATIENCE_S) or pytest.fail("it ended in the middle")
+            writer.close()
+        assert b"\nid: 2\n" in read and b"\nid: 3\n" not in read
 
 
 async def test_its_workflow_goes_on(room: Newsroom, flood: None) -> None:
