@@ -15,7 +15,7 @@ from contracts.works import Work
 class Delta(BaseModel):
     """A piece of the text that one attempt writes. `offset`: how many characters (code points) stand before it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)  # what a newer stage adds is left alone
 
     work: Work
     run: Ordinal

@@ -21,6 +21,9 @@ OWNER = "local"
 NAMESPACE = uuid.UUID("6f1c0f52-5a0e-5d0b-9b59-3a1f3f5f8f10")
 """Of workflow ids that follow from a client's own request id."""
 
+TRIES_MAX = 2
+"""Appends that get no reply and leave nothing behind: a log whose disk is full answers reads, and never an append."""
+
 PATIENCE_S, PAUSE_S = 10.0, 0.2
 """How long a request whose fate is unknown is looked for in a log that does not answer."""
 
@@ -80,8 +83,10 @@ class Desk:
 
     async def _record(self, history: History, command: Command) -> History:
         """Appends what records the command, exactly once. -> the history that contains it, or said it before"""
-        event_id = str(uuid7())
+        event_id, lost = str(uuid7()), 0
         while not history.find(event_id):
+            if lost == TRIES_MAX:
+                raise FateUnknown(_unknown(history.key, command))
             event = decide(command, history.state)
             if event is None:
                 break
@@ -90,7 +95,7 @@ class Desk:
             except Conflict:
                 history = await self._store.read(history.key)
             except OutcomeUnknown:
-                history = await self._look_for(history.key, command)
+                history, lost = await self._look_for(history.key, command), lost + 1
         return history
 
     async def _look_for(self, key: WorkflowKey, command: Command) -> History:

@@ -72,6 +72,21 @@ async def test_position_is_told_although_the_reply_was_lost(request_id: str | No
     assert position == log.log.histories(key)[-1].recorded[0].position
 
 
+class Full(Faltering):
+    """A log that answers reads, and never an append: its disk is full."""
+
+    async def append(self, history: History, event: Event, *, id: str, cause: str | None = None) -> Recorded[Event]:
+        self.appended.append(history.key)
+        raise OutcomeUnknown
+
+
+async def test_log_that_answers_no_append_keeps_nobody_waiting_for_ever(request_id: str | None) -> None:
+    log = Full(silent_reads=0)
+    with pytest.raises(FateUnknown):
+        await Desk(log, researches=True).start(asked(request_id))
+    assert len(log.appended) == desk.TRIES_MAX
+
+
 async def test_log_that_stays_away_leaves_a_name(request_id: str | None) -> None:
     log = Faltering(silent_reads=FOR_EVER)
     with pytest.raises(FateUnknown) as unknown:
