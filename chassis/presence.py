@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
+from nats.aio.msg import Msg
+
 from chassis.connection import Connection, Disconnected, NoAnswer
 from chassis.event_store import utc_now
 from chassis.health import Health
@@ -46,8 +48,12 @@ async def announced(
 ) -> AsyncGenerator[None]:
     """Says at once and then every few seconds that this process is there, for as long as the block runs; then goodbye.
 
-    Sooner where its health has changed. `load`: of a stage's process.
+    Sooner where its health has changed, or where a gateway calls the roll. `load`: of a stage's process.
     """
+    called = asyncio.Event()
+
+    async def hear_call(_: Msg) -> None:
+        called.set()
 
     async def say(report: dict[str, str], *, leaving: bool = False) -> None:
         told = present(worker, report, load() if load else None, leaving=leaving)
@@ -58,17 +64,22 @@ async def announced(
         said, said_at = dict[str, str](), -every_s
         while True:
             report, now = health.report(), time.monotonic()
-            if report != said or now - said_at >= every_s:
+            if called.is_set() or report != said or now - said_at >= every_s:
+                called.clear()
                 await say(report)
                 said, said_at = report, now
-            await asyncio.sleep(min(look_s, every_s))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(look_s, every_s)):
+                    await called.wait()
 
+    calls = await connection.subscribe(subjects.ROLL_CALL, hear_call)
     saying = asyncio.create_task(go_on())
     try:
         yield
     finally:
         saying.cancel()
         await asyncio.gather(saying, return_exceptions=True)
+        await connection.unsubscribe(calls)
         await say(health.report(), leaving=True)
         with suppress(NoAnswer, TimeoutError):
             async with asyncio.timeout(GOODBYE_S):

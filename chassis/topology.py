@@ -106,11 +106,13 @@ def rights(user: str) -> Rights:
     if user == GATEWAY:
         status = (STREAM_INFO, *(consumer_info(stage) for stage in STAGES))
         return Rights(
-            (subjects.may_write(GATEWAY), DIRECT_GET, presence, *status),
-            (answers, subjects.REPUBLISH_TO, subjects.EVERY_PRESENCE),
+            (subjects.may_write(GATEWAY), DIRECT_GET, presence, subjects.ROLL_CALL, *status),
+            (answers, subjects.REPUBLISH_TO, subjects.EVERY_PRESENCE, subjects.ROLL_CALL),
         )
     if user == PROJECTOR:
-        return Rights((DIRECT_GET, EPOCH_GET, STREAM_INFO, presence), (answers, subjects.LIVE_EVENTS))
+        return Rights(
+            (DIRECT_GET, EPOCH_GET, STREAM_INFO, presence), (answers, subjects.LIVE_EVENTS, subjects.ROLL_CALL)
+        )
     return Rights(
         (
             presence,
@@ -121,7 +123,7 @@ def rights(user: str) -> Rights:
             f"$JS.ACK.{STREAM}.{user}.>",
             DIRECT_GET,
         ),
-        (answers, subjects.every_live(WorkflowCancelled)),
+        (answers, subjects.every_live(WorkflowCancelled), subjects.ROLL_CALL),
     )
 
 

@@ -23,6 +23,9 @@ LIVE_EVENTS = f"live.{LOG_SUBJECTS}"
 """Every event of every workflow, as they come; no deltas, whose subjects are shorter."""
 
 EVERY_PRESENCE = "presence.*"
+ROLL_CALL = "roll-call"
+"""A gateway has begun to listen: everybody says at once that they are there."""
+
 """Every process of every service, as it says that it is there."""
 
 WRITTEN_BY = {

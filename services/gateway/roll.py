@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -9,7 +10,7 @@ from typing import Self
 import structlog
 from nats.aio.msg import Msg
 
-from chassis.connection import Connection
+from chassis.connection import Connection, Disconnected
 from chassis.event_store import Clock, utc_now
 from chassis.telemetry import Seldom
 from contracts import subjects
@@ -49,10 +50,12 @@ class Roll:
         return roll
 
     async def listen(self, connection: Connection) -> None:
-        """Hears whoever speaks, also when the connection was lost and is there again."""
+        """Hears whoever speaks, also when the connection was lost and is there again; and asks everybody to."""
         connection.on_reconnect.append(self._begin)
         await connection.subscribe(subjects.EVERY_PRESENCE, self.hear)
         self._begin()
+        with suppress(Disconnected):  # then they speak within seconds
+            await connection.publish(subjects.ROLL_CALL)
 
     @property
     def listens_s(self) -> float:

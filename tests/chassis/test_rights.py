@@ -36,6 +36,7 @@ MAY_PUBLISH: dict[str, set[str]] = {
         event(GATEWAY),
         DIRECT_GET,
         subjects.presence(GATEWAY),
+        subjects.ROLL_CALL,
         api(f"STREAM.INFO.{STREAM}"),
         *(api(f"CONSUMER.INFO.{STREAM}.{stage}") for stage in STAGES),
     },
@@ -58,6 +59,7 @@ MAY_PUBLISH: dict[str, set[str]] = {
 EVERYTHING = {
     *(event(service) for service in SERVICES),
     *(subjects.presence(service) for service in SERVICES),
+    subjects.ROLL_CALL,
     *(subjects.delta(ONE, stage) for stage in STAGES),
     *(f"$JS.ACK.{STREAM}.{stage}.1.1.1.1.1" for stage in STAGES),
     *(f"{inbox_of(user)}.somebody.1" for user in USERS),
@@ -93,9 +95,15 @@ MAY_HEAR: dict[str, set[str]] = {
         subjects.every_live(BlogWritten),
         subjects.EVERY_PRESENCE,
         subjects.presence(WRITER),
+        subjects.ROLL_CALL,
     },
-    PROJECTOR: {subjects.LIVE_EVENTS, subjects.every_live(WorkflowCancelled), subjects.every_live(BlogWritten)},
-    **{stage: {subjects.every_live(WorkflowCancelled)} for stage in STAGES},
+    PROJECTOR: {
+        subjects.LIVE_EVENTS,
+        subjects.every_live(WorkflowCancelled),
+        subjects.every_live(BlogWritten),
+        subjects.ROLL_CALL,
+    },
+    **{stage: {subjects.every_live(WorkflowCancelled), subjects.ROLL_CALL} for stage in STAGES},
 }
 MAY_BE_HEARD = {
     *(f"{inbox_of(user)}.>" for user in USERS),
@@ -105,6 +113,7 @@ MAY_BE_HEARD = {
     subjects.LIVE_EVENTS,
     subjects.EVERY_PRESENCE,
     subjects.presence(WRITER),
+    subjects.ROLL_CALL,
     subjects.every_live(WorkflowCancelled),
     subjects.every_live(BlogWritten),
 }

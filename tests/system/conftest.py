@@ -9,7 +9,7 @@ from local.servers import temporary_folder
 from tests.system.system import System
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def system() -> AsyncGenerator[System]:
     """The whole system, running."""
     with temporary_folder() as folder:
@@ -17,7 +17,7 @@ async def system() -> AsyncGenerator[System]:
             yield running
 
 
-@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
 async def _no_rules_left(request: pytest.FixtureRequest) -> AsyncGenerator[None]:
     """The stand-in forgets its rules and calls before each test that uses the shared system."""
     if "system" in request.fixturenames:

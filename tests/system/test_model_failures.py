@@ -7,7 +7,7 @@ import pytest
 
 from tests.system.system import System
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("system")]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("system")]
 
 
 async def fails(system: System, topic: str, **do: Any) -> dict[str, Any]:

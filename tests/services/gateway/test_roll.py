@@ -25,6 +25,9 @@ from tests.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+A_DAY_S = 86_400.0
+
+
 class Clock:
     """Time as the test sets it."""
 
@@ -190,6 +193,18 @@ class TestOverNats:
         async with announced(projector, PROJECTOR, Health(), worker="p1"):
             await until(is_there, "it is there")
         await until(is_gone, "it is gone")
+        await projector.close()
+
+    async def test_gateway_that_begins_hears_who_has_spoken_long_ago(self, plant: Plant, gateway: Connection) -> None:
+        projector = await plant.connection(PROJECTOR)
+        async with announced(projector, PROJECTOR, Health(), worker="p2", every_s=A_DAY_S):
+            await projector.flush()
+            roll = await Roll.listening(gateway)
+
+            async def is_there() -> bool:
+                return [heard.presence.worker for heard in roll.there(PROJECTOR)] == ["p2"]
+
+            await until(is_there, "it answers the call")
         await projector.close()
 
     async def test_hostile_message_is_followed_by_good_ones(self, plant: Plant, gateway: Connection) -> None:
