@@ -113,18 +113,21 @@ class System:
         """The process of this name, as `writer-1`."""
         return noted_processes(self.data / REGISTER)[name][0]
 
-    def terminate(self, name: str) -> None:
-        """Asks a process to go, as an operator does."""
-        os.kill(self.pid(name), signal.SIGTERM)
-
     def one_more(self, service: str) -> list[str]:
         """The command that adds a process of this service to the running system."""
         return [sys.executable, "-m", "cli", "service", service, "--data", str(self.data)]
 
     async def kill_and_see_it_back(self, name: str) -> None:
         """Kills a process and waits until the supervisor has started another in its place."""
+        await self._end_and_see_it_back(name, signal.SIGKILL)
+
+    async def stop_and_see_it_back(self, name: str) -> None:
+        """Asks a process to go, as an operator does, and waits until another was started in its place."""
+        await self._end_and_see_it_back(name, signal.SIGTERM)
+
+    async def _end_and_see_it_back(self, name: str, number: signal.Signals) -> None:
         before = self.pid(name)
-        os.kill(before, signal.SIGKILL)
+        os.kill(before, number)
 
         async def is_back() -> bool:
             return noted_processes(self.data / REGISTER).get(name, (before,))[0] != before

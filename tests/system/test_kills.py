@@ -92,7 +92,7 @@ async def test_two_processes_of_every_stage_share_the_work_and_may_come_and_go()
             )
             assert third.stderr
             await until_said(third.stderr, "] ready")
-            system.terminate("writer-1")  # drained, and started anew by the supervisor
+            await system.stop_and_see_it_back("writer-1")  # drained, and started anew
             closed = await system.until_closed(ids)
             check_all(closed)
             third.terminate()

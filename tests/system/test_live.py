@@ -169,9 +169,10 @@ async def test_gateway_that_is_told_to_stop_ends_its_streams(system: System) -> 
     async with system.http.stream("GET", f"/workflows/{workflow_id}/events?format=sse") as answer:
         lines = answer.aiter_lines()
         await anext(lines)
-        system.terminate("gateway-1")
+        stopping = asyncio.create_task(system.stop_and_see_it_back("gateway-1"))
         async for _ in lines:  # one that breaks off raises
             pass
+    await stopping
 
     async def is_served() -> bool:
         return bool(await system.events(workflow_id))
