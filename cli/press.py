@@ -28,7 +28,7 @@ class NothingAnswers(CannotBeDone):
         else:
             told = (
                 f"Nothing answers at {address.shown}. Start Pressroom with `./run`, "
-                "or name where it runs with --url or PRESSROOM_URL."
+                "or name where it runs with --url, --data or PRESSROOM_URL."
             )
         super().__init__(told)
 

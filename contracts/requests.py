@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from contracts.briefs import BriefAsked
 from contracts.commands import RequestWorkflow
@@ -48,10 +49,9 @@ class ContentRequest(BaseModel):
     platforms: Annotated[
         tuple[Platform, ...],
         Field(
-            min_length=1,
             max_length=len(Platform),
             description="Where to post: each platform once.",
-            json_schema_extra={"uniqueItems": True},
+            json_schema_extra={"minItems": 1, "uniqueItems": True},
         ),
     ] = (Platform.LINKEDIN,)
     brief: Annotated[
@@ -65,8 +65,10 @@ class ContentRequest(BaseModel):
     @field_validator("platforms")
     @classmethod
     def _each_once(cls, platforms: tuple[Platform, ...]) -> tuple[Platform, ...]:
+        if not platforms:
+            raise PydanticCustomError("platforms", "It has to name a platform, or to be left out")
         if len(set(platforms)) != len(platforms):
-            raise ValueError("each platform may be named once")
+            raise PydanticCustomError("platforms", "Each platform may be named once")
         return platforms
 
     def command(self) -> RequestWorkflow:

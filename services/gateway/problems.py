@@ -214,6 +214,8 @@ def _told(wrong: Any) -> str:
             return "The request is not a JSON object, or its header Content-Type does not say application/json"
         case "extra_forbidden", "query":
             return f"{name}: there is no such parameter here"
+        case "extra_forbidden", _:
+            return f"{name}: there is no such field here"
         case _:
             return f"{name}: {wrong['msg']}"
 
@@ -223,9 +225,13 @@ async def _http(request: Request, wrong: Exception) -> JSONResponse:
     refusal = cast(HTTPException, wrong)
     code = HTTPStatus(refusal.status_code).phrase.lower().replace(" ", "-")
     headers = dict(refusal.headers or {})
+    detail = str(refusal.detail)
+    if refusal.status_code == HTTPStatus.NOT_FOUND:
+        detail = "There is nothing at this path; /docs shows what there is."
     if refusal.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_methods(request))
-    return problem(Kind(refusal.status_code, code, str(refusal.detail)), headers=headers)
+        detail = f"This path can be asked with {headers['Allow']} alone."
+    return problem(Kind(refusal.status_code, code, detail), headers=headers)
 
 
 def _methods(request: Request) -> list[str]:

@@ -78,8 +78,8 @@ class TestWhoAnswers:
         with Press(address) as press, pytest.raises(NothingAnswers) as wrong:
             press.get("/workflows")
         assert str(wrong.value) == (
-            f"Nothing answers at {address.url}. Start Pressroom with `./run`, or name where it runs with --url or "
-            "PRESSROOM_URL."
+            f"Nothing answers at {address.url}. Start Pressroom with `./run`, or name where it runs with --url, "
+            "--data or PRESSROOM_URL."
         )
 
     def test_a_start_under_way_is_told(self) -> None:

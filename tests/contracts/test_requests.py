@@ -102,6 +102,14 @@ class TestRefused:
     def test_a_topic_has_to_be_there(self) -> None:
         assert refused({"research": True}) == "topic: Field required"
 
+    def test_a_platform_that_there_is_not_is_all_that_is_told(self) -> None:
+        told = refused({"topic": "Tea", "platforms": ["x", "myspace"]})
+        assert told.startswith("platforms.1: ") and ";" not in told
+        assert ";" not in refused({"topic": "Tea", "platforms": ["myspace"]})
+
+    def test_a_list_without_a_platform_is_told_in_words(self) -> None:
+        assert refused({"topic": "Tea", "platforms": []}) == "platforms: It has to name a platform, or to be left out"
+
     @pytest.mark.parametrize(("field", "value"), WRONG, ids=lambda value: ascii(value)[:40])
     def test_the_sentence_names_the_field(self, field: str, value: object) -> None:
         assert refused({"topic": "Tea", field: value}).startswith((f"{field}: ", f"{field}."))

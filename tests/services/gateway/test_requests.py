@@ -136,9 +136,9 @@ class TestRefused:
             ({"topic": "bees", "research": "false"}, "research"),
             ({"topic": "bees", "research": 1}, "research"),
             ({"topic": "bees", "platforms": ["myspace"]}, "platforms"),
-            ({"topic": "bees", "platforms": []}, "platforms"),
-            ({"topic": "bees", "platforms": ["x", "x"]}, "platforms"),
-            ({"topic": "bees", "colour": "gold"}, "colour"),
+            ({"topic": "bees", "platforms": []}, "platforms: It has to name a platform"),
+            ({"topic": "bees", "platforms": ["x", "x"]}, "platforms: Each platform may be named once"),
+            ({"topic": "bees", "colour": "gold"}, "colour: there is no such field here"),
             ({"topic": "bees", "brief": {"colour": "gold"}}, "brief: It has to be an object of tone, audience"),
             ({"topic": "bees", "brief": {"tone": "dry\nwry"}}, "brief.tone: It has to be one line"),
             ({"topic": "bees", "brief": {"length": "huge"}}, "brief.length: It has to be short, medium, long"),
@@ -210,12 +210,13 @@ class TestWhereNothingIs:
     async def test_unknown_path_is_a_problem(self, room: Newsroom, path: str) -> None:
         answer = await room.http.get(path)
         assert (answer.status_code, problem(answer)["code"]) == (404, "not-found")
+        assert "/docs" in problem(answer)["detail"]
 
     @pytest.mark.parametrize(("method", "path"), [("DELETE", "/workflows"), ("POST", "/images/x"), ("PUT", "/docs")])
     async def test_wrong_method_says_which_is_right(self, room: Newsroom, method: str, path: str) -> None:
         answer = await room.http.request(method, path)
         assert (answer.status_code, problem(answer)["code"]) == (405, "method-not-allowed")
-        assert answer.headers["allow"]
+        assert answer.headers["allow"] and answer.headers["allow"] in problem(answer)["detail"]
 
     @pytest.mark.parametrize(("path", "methods"), [("/workflows", "GET, POST"), ("/images/x", "GET")])
     async def test_every_right_method_is_named(self, room: Newsroom, path: str, methods: str) -> None:
