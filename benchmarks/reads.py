@@ -60,6 +60,8 @@ def kinds_of_reads(ids: Mapping[str, list[str]], cursors: list[str], chance: ran
         "images": ("/images", {}),
         "images of a workflow": ("/images", {"workflow_id": chance.choice(ids["workflows"])}),
         "quarantine": ("/quarantine", {}),
+        "parked": ("/parked", {}),
+        "parked, deep": ("/parked", {"cursor": cursor}),
     }
 
 
@@ -139,6 +141,7 @@ async def plans(running: Running) -> None:
     asked: dict[str, tuple[str, tuple[object, ...]]] = {
         "first page": (statements.WORKFLOWS, (BEGINNING, 21, None)),
         "by status": (statements.WORKFLOWS, (BEGINNING, 21, "failed")),
+        "parked": (statements.PARKED, (BEGINNING, 21, None)),
         "search, common": (statements.WORKFLOWS_WITH_WORDS, (BEGINNING, 21, None, *searched("history"))),
         "search, rare": (statements.WORKFLOWS_WITH_WORDS, (BEGINNING, 21, None, *searched("tea bees Peru"))),
     }

@@ -4,7 +4,7 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,7 +47,8 @@ def do(chosen: argparse.Namespace, _: object) -> int:
         sys.stdout.writelines(f"{line_of(item)}\n" for item in items)
     if page["next"]:
         sys.stdout.flush()
-        sys.stderr.write(f"There are more: `{next_page(chosen, harmless(page['next']), press.address)}`\n")
+        said = {"status": chosen.status, "query": chosen.query, "limit": chosen.limit, "cursor": harmless(page["next"])}
+        sys.stderr.write(f"There are more: `{next_page('list', said, press.address)}`\n")
     return 0
 
 
@@ -94,8 +95,7 @@ def line_of(item: Json) -> str:
     return "\t".join(parts)
 
 
-def next_page(chosen: argparse.Namespace, cursor: str, address: Address) -> str:
+def next_page(verb: str, said: Mapping[str, Any], address: Address) -> str:
     """The command that shows the page behind this one."""
-    said = (("--status", chosen.status), ("--query", chosen.query), ("--limit", chosen.limit), ("--cursor", cursor))
-    wishes = [f"{name} {shlex.quote(str(value))}" for name, value in said if value is not None]
-    return f"./run list {' '.join(wishes)}{address.option}"
+    wishes = [f"--{name} {shlex.quote(str(value))}" for name, value in said.items() if value is not None]
+    return f"./run {verb} {' '.join(wishes)}{address.option}"

@@ -12,6 +12,7 @@ from contracts.platforms import Platform
 from local.verbs import Verb
 
 PLATFORMS = tuple(map(str, Platform))
+KINDS_PARKED = ("failed", "held")
 STATUSES = ("open", "completed", "failed", "cancelled")
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -62,6 +63,28 @@ nothing is made twice. Safe to repeat.
 
 Exit code: 0 resumed; 1 not to be done; with --watch those of `watch`."""
 
+PARKED = """Lists the workflows that cannot go on until somebody acts, each with its reason,
+newest first. failed: a resume makes sense once the cause is mended. held: one
+of its events cannot be read. Where standard output is no terminal, each is a
+line with tabs between id, kind, since when, reason, topic.
+
+Exit code: 0 listed, 1 not to be done."""
+
+PARKED_EXAMPLES = """  ./run parked
+  ./run parked --kind failed --limit 100 | cut -f1"""
+
+REDRIVE = """Has parked workflows go on, once the cause is mended: those that are named, or
+all that `parked` lists. Only what is missing is made, and paid for. Safe to
+repeat.
+
+A workflow that is held cannot be redriven: it waits for a version that can read
+its event, and then for `./run rebuild`.
+
+Exit code: 0 all of them go on; 1 not all of them, or not to be done."""
+
+REDRIVE_EXAMPLES = """  ./run redrive --all --reason "The account is topped up."
+  ./run redrive 01a20262-4036-74ac-b832-5ff8bc7b6bef"""
+
 STATUS = """Tells of every process of every service, how much waits for each stage, how full
 the log is, and how far the read tables are.
 
@@ -96,9 +119,7 @@ def add_list(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--status", choices=STATUSES, metavar="STATUS", help=f"only those: {', '.join(STATUSES)}")
     text = "only those in whose topic or title each of these words begins a word"
     verb.add_argument("--query", metavar="WORDS", help=text)
-    verb.add_argument("--limit", type=limit, metavar="NUMBER", help="so many at most, up to 100 (20)")
-    verb.add_argument("--cursor", metavar="CURSOR", help="the next page, as the page before names it")
-    verb.add_argument("--json", action="store_true", help="the server's answer as JSON")
+    add_page(verb)
     add_address(verb)
 
 
@@ -112,13 +133,27 @@ def add_show(verb: argparse.ArgumentParser) -> None:
 
 def add_cancel(verb: argparse.ArgumentParser) -> None:
     add_id(verb)
-    verb.add_argument("--reason", type=reason, metavar="WORDS", help="why, in up to 500 characters; it is recorded")
+    add_reason(verb)
     add_address(verb)
 
 
 def add_resume(verb: argparse.ArgumentParser) -> None:
     add_cancel(verb)
     verb.add_argument("--watch", action="store_true", help="then show it live, as `watch` does")
+
+
+def add_parked(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--kind", choices=KINDS_PARKED, metavar="KIND", help=f"only those: {', '.join(KINDS_PARKED)}")
+    add_page(verb)
+    add_address(verb)
+
+
+def add_redrive(verb: argparse.ArgumentParser) -> None:
+    which = verb.add_mutually_exclusive_group(required=True)
+    which.add_argument("ids", nargs="*", default=[], type=workflow_id, metavar="ID", help="the workflows' ids")
+    which.add_argument("--all", action="store_true", help="all that are parked")
+    add_reason(verb)
+    add_address(verb)
 
 
 def add_status(verb: argparse.ArgumentParser) -> None:
@@ -128,6 +163,16 @@ def add_status(verb: argparse.ArgumentParser) -> None:
 
 def add_id(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("id", type=workflow_id, metavar="ID", help="the workflow's id")
+
+
+def add_reason(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--reason", type=reason, metavar="WORDS", help="why, in up to 500 characters; it is recorded")
+
+
+def add_page(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--limit", type=limit, metavar="NUMBER", help="so many at most, up to 100 (20)")
+    verb.add_argument("--cursor", metavar="CURSOR", help="the next page, as the page before names it")
+    verb.add_argument("--json", action="store_true", help="the server's answer as JSON")
 
 
 def add_address(verb: argparse.ArgumentParser) -> None:
@@ -190,11 +235,21 @@ MAKE = (
     ),
     Verb("cancel", "ID", "stop a workflow; what was made is kept", CANCEL, "cli.deciding", add_cancel),
     Verb("resume", "ID", "have what is missing made after all", RESUME, "cli.deciding", add_resume),
+    Verb(
+        "redrive",
+        "ID…",
+        "have parked workflows go on; --all: every one",
+        REDRIVE,
+        "cli.redriving",
+        add_redrive,
+        examples=REDRIVE_EXAMPLES,
+    ),
 )
 
 LOOK = (
     Verb("watch", "ID", "show a workflow live, or as it went", WATCH, "cli.watching", add_watch),
     Verb("list", "", "the workflows, newest first", LIST, "cli.listing", add_list, examples=LIST_EXAMPLES),
+    Verb("parked", "", "what cannot go on, and why", PARKED, "cli.parked", add_parked, examples=PARKED_EXAMPLES),
     Verb("show", "ID", "one workflow whole", SHOW, "cli.showing", add_show, examples=SHOW_EXAMPLES),
     Verb("status", "", "how the services, the log and the read tables are", STATUS, "cli.status", add_status),
 )

@@ -38,6 +38,7 @@ TAGS = [
     {"name": "Social media posts", "description": "The posts for each platform."},
     {"name": "Images", "description": "The pictures, and what is known of them."},
     {"name": "Quarantine", "description": "What the read tables cannot show, and why."},
+    {"name": "Parked work", "description": "What cannot go on until somebody acts, and why."},
     {"name": "Status", "description": "How Pressroom itself is: its processes, what waits, and what is wrong."},
 ]
 

@@ -170,6 +170,10 @@ class Library:
         """Workflows that are held, the latest first."""
         return await self._read(statements.QUARANTINE, min_position, before, limit)
 
+    async def parked(self, *, before: int, limit: int, kind: str | None, min_position: int) -> Read:
+        """What cannot go on until somebody acts: failed workflows that a resume may mend, and those that are held."""
+        return await self._read(statements.PARKED, min_position, before, limit, kind)
+
     async def projection(self) -> Row:
         """How far the tables themselves have come, and how many workflows they hold. Raises DatabaseUnavailable."""
         return (await self._row(statements.PROJECTION))["found"]

@@ -33,6 +33,7 @@ from services.gateway.shapes import (
     BlogPostPage,
     Image,
     ImagePage,
+    ParkedPage,
     QuarantinePage,
     SocialMediaPost,
     SocialMediaPostPage,
@@ -104,6 +105,15 @@ class SocialMediaPostsAsked(ArtefactsAsked):
     platform: Annotated[
         Platform | None,
         Field(description="Only posts for this platform.", examples=["linkedin"], json_schema_extra=never_null),
+    ] = None
+
+
+class ParkedAsked(PageAsked):
+    """What parked work may be asked for."""
+
+    kind: Annotated[
+        Literal["failed", "held"] | None,
+        Field(description="Only what is parked so.", examples=["failed"], json_schema_extra=never_null),
     ] = None
 
 
@@ -289,7 +299,7 @@ async def _picture(sha256: str, parts: Parts) -> Response:
     return Response(picture.data, media_type=picture.content_type, headers=headers)
 
 
-# ---------------------------------------------------------------- quarantine
+# ---------------------------------------------------------------- what cannot go on
 
 
 @router.get("/quarantine", tags=["Quarantine"], response_description=A_PAGE, responses=answers(BAD_REQUEST, *AWAY))
@@ -297,6 +307,19 @@ async def list_quarantine(asked: Annotated[PageAsked, Query()], parts: Needed) -
     """Workflows that the read tables hold back, because one of their events cannot be read or applied; latest first."""
     read = await parts.library.quarantine(before=asked.before, limit=asked.limit + 1, min_position=asked.min_position)
     return QuarantinePage.model_validate(_page(read, asked))
+
+
+@router.get("/parked", tags=["Parked work"], response_description=A_PAGE, responses=answers(BAD_REQUEST, *AWAY))
+async def list_parked(asked: Annotated[ParkedAsked, Query()], parts: Needed) -> ParkedPage:
+    """Workflows that cannot go on until somebody has mended something, each with its reason; newest first.
+
+    Failed ones for which a resume makes sense, and those that the read tables hold back. `POST
+    /workflows/{workflow_id}/resume` redrives a failed one, and pays for nothing twice.
+    """
+    read = await parts.library.parked(
+        before=asked.before, limit=asked.limit + 1, kind=asked.kind, min_position=asked.min_position
+    )
+    return ParkedPage.model_validate(_page(read, asked))
 
 
 # ---------------------------------------------------------------- what they share

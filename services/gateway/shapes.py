@@ -418,6 +418,60 @@ class HeldWorkflow(Held):
     workflow_id: str
 
 
+_PARKED_EXAMPLE: dict[str, Any] = {
+    "workflow_id": _WORKFLOW_ID,
+    "kind": "failed",
+    "topic": "The history of tea",
+    "reason": {"code": "quota-used-up", "message": "The quota is used up. Top it up, then resume the workflow."},
+    "work": "illustration",
+    "since": _MOMENT,
+    "run": 1,
+    "cost_usd": 0.02,
+    "cost_known": True,
+    "events": None,
+    "position": 37,
+}
+
+
+class ParkedReason(BaseModel):
+    """Why a workflow cannot go on."""
+
+    code: str
+    message: Annotated[str, Field(description="A sentence for people.")]
+
+
+class ParkedWorkflow(BaseModel):
+    """A workflow that cannot go on until somebody has mended something."""
+
+    model_config = _example(_PARKED_EXAMPLE)
+
+    workflow_id: str
+    kind: Annotated[
+        str,
+        Field(
+            description="`failed`: its run failed, and a resume makes sense once the cause is mended. `held`: the read "
+            "tables hold it back, because one of its events cannot be read or applied."
+        ),
+    ]
+    topic: Annotated[str | None, Field(description="Null where its request itself cannot be read.")] = None
+    reason: ParkedReason
+    work: Annotated[WorkName | None, Field(description="What could not be made; null for one that is held.")] = None
+    since: Annotated[datetime, Field(description="When its run failed, or when it was held.")]
+    run: Annotated[int | None, Field(description="1, and one more for each time it was resumed.")] = None
+    cost_usd: Annotated[CostSum | None, Field(description="What it cost so far, in US dollars, as far as known.")] = (
+        None
+    )
+    cost_known: CostKnown | None = None
+    events: Annotated[int | None, Field(description="Of one that is held: how many of its events are.")] = None
+    position: Annotated[
+        int,
+        Field(
+            description="Where it stands in the list: by the place in the log of its request, of a held one by that of "
+            "the event that cannot be read."
+        ),
+    ]
+
+
 # ---------------------------------------------------------------- pages
 
 
@@ -449,6 +503,12 @@ class QuarantinePage(Page[HeldWorkflow]):
     """Workflows that are held, the latest first."""
 
     model_config = _page_of({"workflow_id": _WORKFLOW_ID, **_HELD_EXAMPLE})
+
+
+class ParkedPage(Page[ParkedWorkflow]):
+    """Workflows that cannot go on, newest first."""
+
+    model_config = _page_of(_PARKED_EXAMPLE)
 
 
 def excerpt(markdown: str) -> str:

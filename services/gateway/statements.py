@@ -188,6 +188,43 @@ QUARANTINE = f"""
 """
 """$2: older than this position, $3: at most so many."""
 
+_SO_FAR = "workflow_id, topic, run, usage -> 'cost_usd' AS cost_usd, usage -> 'cost_known' AS cost_known"
+
+_FAILED = f"""
+    SELECT 'failed' AS kind, {_SO_FAR}, error - 'work' - 'retryable' AS reason, error ->> 'work' AS work,
+           closed_at AS since, NULL::bigint AS events, requested_position AS position
+    FROM workflow
+    WHERE status = 'failed' AND error @> '{{"retryable": true}}' AND requested_position < $2
+    AND coalesce($4::text, 'failed') = 'failed'
+    AND NOT EXISTS (SELECT FROM quarantined WHERE quarantined.workflow_id = workflow.workflow_id)
+    ORDER BY requested_position DESC LIMIT $3
+"""
+_HELD_BACK = f"""
+    SELECT 'held' AS kind, {_SO_FAR},
+           jsonb_build_object('code', 'history-unreadable', 'message', latest.error) AS reason, NULL AS work,
+           held_at AS since, events, latest.position AS position
+    FROM (
+        SELECT * FROM quarantined WHERE position < $2 AND coalesce($4::text, 'held') = 'held'
+        ORDER BY position DESC LIMIT $3
+    ) AS latest LEFT JOIN workflow USING (workflow_id)
+"""
+PARKED = f"""
+    WITH workflow AS NOT MATERIALIZED (SELECT * FROM read.workflows WHERE owner = $1),
+    reached AS ({POSITION}),
+    quarantined AS NOT MATERIALIZED (SELECT * FROM read.quarantine WHERE owner = $1)
+    SELECT (SELECT coalesce(jsonb_agg(page ORDER BY page.at DESC), '[]') FROM (
+               SELECT parked.*, position AS at FROM (({_FAILED}) UNION ALL ({_HELD_BACK})) AS parked
+               ORDER BY position DESC LIMIT $3
+           ) AS page) AS found,
+           (SELECT position FROM reached) AS position
+"""
+"""$2: older than this position, $3: at most so many, $4: of this kind, or null.
+
+It begins with all three names, so that they stand in the order above. A failed workflow goes by the place of its
+request, for which there is an index, and one that is held by that of the event that cannot be read: so no two have the
+same. What is held is told as that alone: nobody knows whether it still stands as the tables show it.
+"""
+
 # ---------------------------------------------------------------- the tables themselves
 
 PROJECTION = f"""

@@ -51,6 +51,7 @@ class Gateway:
         self.workflow: Any = workflow()
         self.events: list[Json] = []
         self.answers: dict[str, Response] = {}
+        self.pages: dict[str, list[Json]] = {}
         self.left = threading.Event()
         self._listener = listener(port)
         self.port: int = self._listener.getsockname()[1]
@@ -114,6 +115,8 @@ class Gateway:
         answer = self.answers.get(request.url.path)
         if answer is not None:
             return answer
+        if pages := self.pages.get(request.url.path):
+            return JSONResponse(pages.pop(0))
         if request.url.path.endswith("/events"):
             after = int(request.query_params.get("after_revision", "0"))
             return JSONResponse({"workflow_id": ID, "events": [one for one in self.events if one["revision"] > after]})

@@ -77,6 +77,30 @@ async def test_failed_workflow_is_mended_and_resumed(system: System) -> None:
     assert code == 0 and "/images/" in out
 
 
+async def test_parked_workflows_are_told_and_redriven_and_only_what_is_missing_is_paid_for(system: System) -> None:
+    broke = {"status": 429, "code": "insufficient_quota"}
+    await system.standin.rule(when={"kind": "image", "topic_contains": "parked"}, do=broke, times=2)
+    wanted = [await system.request(f"A parked topic, {name}") for name in ("one", "two")]
+    positions = [events[-1]["position"] for events in (await system.until_closed(wanted)).values()]
+    assert (await system.http.get("/parked", params={"min_position": max(positions)})).status_code == 200
+    code, out, _ = await run(system, "parked", "--kind", "failed")
+    told = {line.split("\t")[0]: line for line in out.splitlines()}
+    assert code == 0 and set(wanted) <= set(told)
+    assert all("Top it up, then resume the workflow." in told[one] for one in wanted)
+    before = len(await system.standin.calls())
+
+    code, out, err = await run(system, "redrive", "--all")
+    assert code == 0, err
+    assert all(f"{one} goes on" in out for one in wanted)
+    closed = await system.until_closed(wanted)
+    assert {events[-1]["event"] for events in closed.values()} == {"workflow-completed"}
+    paid = [call for call in (await system.standin.calls())[before:] if "parked" in call.topic]
+    assert sorted(call.kind for call in paid) == ["image", "image", "scene", "scene"]
+    positions = [events[-1]["position"] for events in closed.values()]
+    left = (await system.http.get("/parked", params={"min_position": max(positions)})).json()["items"]
+    assert not set(wanted) & {one["workflow_id"] for one in left}
+
+
 async def test_cancelled_workflow_ends_who_watches(system: System) -> None:
     await system.standin.rule(when={"kind": "blog", "topic_contains": "tea"}, do={"hang": True}, times=1)
     async with command(system, *TEA) as watching:

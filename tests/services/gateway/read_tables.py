@@ -62,6 +62,12 @@ class ReadTables:
         }
         return await self.add(f"read_{self.generation}.workflows", row | told)
 
+    async def add_failed(self, **told: Any) -> dict[str, Any]:
+        """Adds a workflow whose run failed; a resume makes sense."""
+        error = {"work": "blog", "code": "quota-used-up", "message": "The quota is used up.", "retryable": True}
+        closed_at = LONG_AGO + timedelta(hours=1)
+        return await self.add_workflow(**{"status": "failed", "error": error, "closed_at": closed_at} | told)
+
     async def add_blog_post(self, **told: Any) -> dict[str, Any]:
         row: dict[str, Any] = self._artefact() | {"title": "On Bees", "markdown": "# On Bees\n\nThey fly.", "cited": []}
         return await self.add(f"read_{self.generation}.blog_posts", row | {"written_at": LONG_AGO} | told)

@@ -38,6 +38,7 @@ async def filled(tables: ReadTables) -> None:
         await tables.add_social_media_post(workflow_id=workflow_id)
         await tables.add_image(workflow_id=workflow_id)
         await tables.hold(workflow_id)
+        await tables.add_failed()
     await tables.reach(POSITION_MAX)
 
 

@@ -47,6 +47,7 @@ STATUSES = {
     ("get", "/images"): "200 422 503",
     ("get", "/images/{image_id}"): "200 404 422 503",
     ("get", "/quarantine"): "200 422 503",
+    ("get", "/parked"): "200 422 503",
     ("get", "/status"): "200 422",
 }
 """What each operation may answer with. A 404, 405 or 500 that any path may answer with is told at the top."""

@@ -23,6 +23,7 @@ READS = [
     "/images",
     "/images/{image_id}",
     "/quarantine",
+    "/parked",
 ]
 
 

@@ -11,7 +11,16 @@ from tests.services.gateway.read_tables import ReadTables
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-LISTS = ["workflows", "workflows?q=bees", "blog-posts", "social-media-posts", "images", "quarantine"]
+LISTS = [
+    "workflows",
+    "workflows?q=bees",
+    "blog-posts",
+    "social-media-posts",
+    "images",
+    "quarantine",
+    "parked",
+    "parked?kind=failed",
+]
 
 
 async def add(tables: ReadTables, name: str) -> None:
@@ -25,6 +34,8 @@ async def add(tables: ReadTables, name: str) -> None:
             await tables.add_social_media_post()
         case "images":
             await tables.add_image()
+        case "parked" if name.endswith("failed") or tables.position % 2:
+            await tables.add_failed()
         case _:
             await tables.hold(f"w{tables.position}")
 

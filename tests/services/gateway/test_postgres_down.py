@@ -33,6 +33,7 @@ READS = [
     "/images",
     "/images/p1",
     "/quarantine",
+    "/parked",
 ]
 
 

@@ -29,6 +29,9 @@ async def two(tables: ReadTables, database: Running) -> AsyncGenerator[ReadTable
         await tables.add_blog_post(id="p1", workflow_id="w1", title=f"of {generation}", position=2)
         await tables.add_social_media_post(id="s1", workflow_id="w1", text=f"of {generation}", position=3)
         await tables.add_image(id="i1", workflow_id="w1", alt_text=f"of {generation}", position=4)
+        why = {"work": "blog", "code": "a-code", "message": f"of {generation}", "retryable": True}
+        await tables.add_failed(title=f"of {generation}", error=why, requested_position=5)
+        await tables.hold("w3", error=f"of {generation}", position=6)
         await tables.reach(100 * generation)
     await tables.change_over(1)
     yield tables
@@ -65,7 +68,7 @@ class TestChangeOver:
             changing = False
 
         paths = ["/workflows/w1"] * 3 + ["/workflows", "/workflows?q=bees", "/blog-posts", "/social-media-posts"]
-        await asyncio.gather(changer(), *(reader(path) for path in [*paths, "/images"]))
+        await asyncio.gather(changer(), *(reader(path) for path in [*paths, "/images", "/parked"]))
         assert seen == {1, 2}
         assert await deadlocks(two) == before
 
@@ -103,7 +106,9 @@ class TestChangeOver:
 
 
 class TestBeforeThereAreTables:
-    @pytest.mark.parametrize("path", ["/workflows", "/workflows?q=tea", "/workflows/w1", "/images", "/quarantine"])
+    @pytest.mark.parametrize(
+        "path", ["/workflows", "/workflows?q=tea", "/workflows/w1", "/images", "/quarantine", "/parked"]
+    )
     async def test_views_that_are_not_there_are_503(
         self, reading_room: Newsroom, tables: ReadTables, path: str
     ) -> None:
