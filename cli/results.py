@@ -170,7 +170,7 @@ def _standing(workflow: Workflow) -> Iterator[str]:
     if error := workflow.get("error"):
         yield f"Why: {name_of(error['work'])}: {sentence(error['message'])}"
     if reason := workflow.get("reason"):
-        yield f"Reason: {sentence(reason)}"
+        yield f"{'Cancelled' if workflow['status'] == 'cancelled' else 'Resumed'}: {sentence(reason)}"
     brief: Json = workflow.get("brief") or {}
     wishes = [f"{name} {one_line(wish)}" for name, wish in brief.items() if wish]
     if wishes:
