@@ -71,7 +71,7 @@ def lines_of(items: list[Json], now: datetime) -> Iterator[Text | Padding]:
         yield line.append(ago(since, now) if since else "")
         for words in (item.get("topic"), reason_of(item)):
             if words:
-                yield Padding(Text(one_line(words)), (0, 0, 0, 2))
+                yield Padding(Text(one_line(words)), (0, 0, 0, 2), expand=False)
 
 
 def line_of(item: Json) -> str:
