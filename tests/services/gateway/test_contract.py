@@ -11,16 +11,19 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from nats.aio.msg import Msg
 
 from chassis import jetstream_store
 from chassis.event_store import Conflict
+from chassis.object_store import S3Store
 from contracts import subjects
 from contracts.envelope import decode
 from contracts.events import WorkflowCompleted, WorkflowRequested, WorkflowResumed
 from contracts.services import GATEWAY
+from local.servers import Running, servers
 from services.gateway.pages import POSITION_MAX
-from tests.services.gateway.newsroom import Newsroom
+from tests.services.gateway.newsroom import Newsroom, Plant, newsroom, s3_settings
 from tests.services.gateway.read_tables import ReadTables
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -62,13 +65,23 @@ async def completing(room: Newsroom) -> AsyncGenerator[None]:
         await connection.unsubscribe(subscription)
 
 
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def room(database: Running) -> AsyncGenerator[Newsroom]:
+    """A gateway over a log of its own: whatever may be asked is asked here, also under the ids of other tests."""
+    async with servers(nats=True, s3=True) as running:
+        plant = Plant(running.nats_url, dict(running.passwords), S3Store(s3_settings(running)))
+        await plant.set_up()
+        async with newsroom(plant, postgres_url=database.postgres_url(GATEWAY)) as room:
+            yield room
+
+
 async def test_gateway_answers_as_its_documentation_says(
-    reading_room: Newsroom, tables: ReadTables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    room: Newsroom, tables: ReadTables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jetstream_store, "LAG_PAUSES_S", (0.01,))  # one server has no replica that could lag
     await filled(tables)
-    async with completing(reading_room):
-        await hold_against_documentation(reading_room, tmp_path)
+    async with completing(room):
+        await hold_against_documentation(room, tmp_path)
 
 
 async def hold_against_documentation(room: Newsroom, folder: Path) -> None:
