@@ -177,6 +177,18 @@ class System:
         await until(look, "every workflow is closed", within_s=within_s)
         return closed
 
+    async def until_settled(self, topic: str, workflow_ids: Iterable[str]) -> None:
+        """Waits until no model call about this topic runs, and every social post that was answered is recorded."""
+
+        async def look() -> bool:
+            calls = [call for call in await self.standin.calls() if topic in call.topic]
+            posts = [
+                one for key in workflow_ids for one in await self.events(key) if one["event"] == "social-post-written"
+            ]
+            return all(call.ended_at for call in calls) and len(posts) == sum(call.kind == "social" for call in calls)
+
+        await until(look, f"nothing about {topic} is under way")
+
     async def watch(self, request: Mapping[str, Any]) -> tuple[list[Read], int | None]:
         """Sends a request over the old websocket. -> every frame until it is closed, and the code of the close"""
         async with websockets.connect(f"{self.address.replace('http', 'ws')}/content", proxy=None) as socket:
