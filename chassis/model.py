@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import httpx2
 import openai
@@ -29,10 +29,13 @@ from openai.types.responses import (
     ResponseOutputText,
     ResponseTextDeltaEvent,
 )
+from pydantic import ConfigDict
 
-from chassis.prices import load_prices, provider_at, summed
+from chassis.answers import once
+from chassis.prices import load_prices, provider_at
 from chassis.settings import Settings
-from chassis.stage import GiveUp, Retry, Verdicts, WorkFailed
+from chassis.stage import GiveUp, Retry, Spoils, Verdicts, WorkFailed
+from chassis.usage import total
 from contracts.events import UNSTORABLE, Usage
 
 Say = Callable[[str], Awaitable[None]]
@@ -71,6 +74,8 @@ class ModelUnavailable(WorkFailed):
 class AnswerMalformed(WorkFailed):
     """The model's answer is empty or cannot be read. It may have been billed."""
 
+    spoils = Spoils.LAST_ANSWER
+
 
 class QuotaUsedUp(WorkFailed):
     """The account's quota at the model's provider is used up. Top it up, then resume the workflow."""
@@ -86,6 +91,8 @@ class RequestRefused(WorkFailed):
 
 class ContentRefused(WorkFailed):
     """The model refuses to work on this topic."""
+
+    spoils = Spoils.ALL_ANSWERS  # another scene may be one that it draws
 
 
 MODEL_VERDICTS: Verdicts = {
@@ -131,6 +138,8 @@ class Searched:
 class Drawn:
     """A picture's bytes, and what it cost."""
 
+    __pydantic_config__: ClassVar = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")  # where it is kept
+
     data: bytes
     usage: Usage
 
@@ -152,30 +161,41 @@ class Model:
             timeout=CALL_TIMEOUT_S,
         )
         self._provider = settings.provider or provider_at(self._client.base_url.host)
+        self._texts = (self._provider, self._text_model)
         self._prices = load_prices(settings.prices)
 
     async def write(self, *, instructions: str, input: str, say: Say | None = None) -> Written:
         """A text as instructed about this input. `say` hears it piece by piece while it is written."""
-        with self._call(self._text_model):
-            response = await self._respond(instructions, input, say)
-        usage = self._usage(response, instructions)
-        return Written(_text(response, usage), usage)
+
+        async def call() -> Written:
+            with self._call(self._text_model):
+                response = await self._respond(instructions, input, say)
+            usage = self._usage(response, instructions)
+            return Written(_text(response, usage), usage)
+
+        return await once(call, Written, *self._texts, instructions, input, retell=_to(say))
 
     async def search(self, *, instructions: str, input: str, say: Say | None = None) -> Searched:
         """Searches the web, and writes about what was found."""
-        with self._call(self._text_model):
-            response = await self._respond(
-                instructions,
-                input,
-                say,
-                tools=[{"type": "web_search"}],
-                include=["web_search_call.action.sources"],
-            )
-        usage = self._usage(response, instructions)
-        return Searched(_text(response, usage), _citations(response), usage)
+        options: dict[str, Any] = {
+            "tools": [{"type": "web_search"}],
+            "include": ["web_search_call.action.sources"],
+        }
+
+        async def call() -> Searched:
+            with self._call(self._text_model):
+                response = await self._respond(instructions, input, say, **options)
+            usage = self._usage(response, instructions)
+            return Searched(_text(response, usage), _citations(response), usage)
+
+        return await once(call, Searched, *self._texts, instructions, input, retell=_to(say))
 
     async def draw(self, prompt: str) -> Drawn:
         """A picture of what the prompt says."""
+        asked = (self._provider, self._image_model, self._image_size, prompt)
+        return await once(lambda: self._draw(prompt), Drawn, *asked)
+
+    async def _draw(self, prompt: str) -> Drawn:
         with self._call(self._image_model):
             answer = cast(
                 object,
@@ -264,14 +284,15 @@ class Model:
         return usage.model_copy(update={"cost_usd": self._prices.cost(usage, is_counted=told is not None)})
 
 
-def total(first: Usage, *further: Usage) -> Usage:
-    """What several calls for one work used together; named after the first. The cost is known where each one's is."""
-    usages = (first, *further)
-    counts = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "images", "searches", "calls")
-    counted: dict[str, Any] = {name: sum(getattr(usage, name) for usage in usages) for name in counts}
-    request_ids = tuple(request_id for usage in usages for request_id in usage.request_ids)
-    cost = summed(*(usage.cost_usd for usage in usages))
-    return first.model_copy(update={**counted, "cost_usd": cost, "request_ids": request_ids})
+def _to(say: Say | None) -> Callable[[Written | Searched], Awaitable[None]] | None:
+    """Has a text that was kept heard in one piece."""
+    if say is None:
+        return None
+
+    async def retell(kept: Written | Searched) -> None:
+        await say(kept.text)
+
+    return retell
 
 
 @contextmanager

@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 16
     deadline_s: Seconds = 180.0
     drain_s: Seconds = 8.0
+    answers: Path | None = None
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"

@@ -10,7 +10,8 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Generic, TypeVar
+from enum import Enum, auto
+from typing import ClassVar, Generic, TypeVar
 
 from contracts.commands import Record
 from contracts.events import Event, Failure, Usage
@@ -21,12 +22,22 @@ from contracts.works import Kind, Work
 T = TypeVar("T")
 
 
+class Spoils(Enum):
+    """Which of the answers that an attempt was given are of no use to the next one, which wants others instead."""
+
+    NO_ANSWER = auto()
+    LAST_ANSWER = auto()
+    ALL_ANSWERS = auto()
+
+
 class WorkFailed(Exception):
     """A work could not be done. Its kinds name the reason; a kind's docstring is the sentence that people read.
 
     `retry_after`: the earliest time another try makes sense, when the other side said so. `cost_known`: False where the
     failed attempt may have been billed. `usage`: what it used, as far as is known.
     """
+
+    spoils: ClassVar[Spoils] = Spoils.NO_ANSWER
 
     def __init__(
         self,
@@ -51,6 +62,8 @@ class DeadlinePassed(WorkFailed):
 
 class Unexpected(WorkFailed):
     """Something unexpected went wrong; the service's log says what. Resume the workflow to try again."""
+
+    spoils = Spoils.ALL_ANSWERS  # whatever was wrong, it may be in one of them
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from tavily.errors import (
     TimeoutError as TavilyTimeout,
 )
 
+from chassis.answers import once
 from chassis.model import (
     MODEL_VERDICTS,
     AnswerMalformed,
@@ -123,7 +124,11 @@ class TavilyScout:
 
     async def find_sources(self, asked: WorkflowRequested, say: Say) -> Found:
         """See Scout."""
-        answer = await self._search(one_line(asked.topic)[:TAVILY_QUERY_LENGTH_MAX])
+        query = one_line(asked.topic)[:TAVILY_QUERY_LENGTH_MAX]
+        return await once(lambda: self._find(query), Found, self._provider, query)
+
+    async def _find(self, query: str) -> Found:
+        answer = await self._search(query)
         pages = worth_citing(Page(found.url, found.title or "", found.content) for found in answer.results)
         notes = "\n\n".join(
             f"{page.title}: {page.quote} [{number}]" for number, page in enumerate(pages, start=1) if page.quote
