@@ -399,12 +399,9 @@ def _by_status(refused: openai.APIStatusError) -> WorkFailed:
             return QuotaUsedUp()
         case 429:
             return RateLimited(retry_after=_retry_after(refused.response.headers))
-        case 408 | 409:
-            return ModelUnavailable(f"The model's provider answered {refused.status_code}.")
-        case status if status >= 500:
-            return ModelUnavailable(
-                f"The model's provider answered {status}.", retry_after=_retry_after(refused.response.headers)
-            )
+        case status if status in (408, 409) or status >= 500:
+            wait = _retry_after(refused.response.headers)
+            return ModelUnavailable(f"The model's provider answered {status}.", retry_after=wait)
         case _ if code in REFUSAL_CODES:
             return ContentRefused()
         case status:
@@ -424,10 +421,19 @@ def _by_code(code: str | None, usage: Usage | None = None) -> WorkFailed:
 
 
 def _retry_after(headers: httpx2.Headers) -> timedelta:
-    """How long the provider asks to wait (RFC 9110, section 10.2.3: seconds or a date); zero when it does not say."""
-    told = headers.get("retry-after", "")
+    """How long the provider asks to wait; zero when it does not say.
+
+    In `Retry-After` (RFC 9110, section 10.2.3) stand seconds or a date, in OpenAI's `retry-after-ms` milliseconds. Of
+    both, the longer wait counts.
+    """
+    asked = (wait_asked(headers.get("retry-after", "")), wait_asked(headers.get("retry-after-ms", ""), unit_s=0.001))
+    return max(asked)
+
+
+def wait_asked(told: str, *, unit_s: float = 1.0) -> timedelta:
+    """The wait that these words ask for: a number of units, or a date. Zero for anything else, a day at the most."""
     try:
-        return timedelta(seconds=max(0.0, min(float(told), RETRY_AFTER_MAX.total_seconds())))
+        return timedelta(seconds=max(0.0, min(float(told) * unit_s, RETRY_AFTER_MAX.total_seconds())))
     except ValueError:
         pass
     try:

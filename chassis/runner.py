@@ -144,7 +144,7 @@ class _Job:
 class Runner(Generic[T]):
     """Runs the deliveries of one stage in this process; any number may run at once.
 
-    `worker` names this process in its claims; `deadline_s` bounds one attempt in seconds.
+    `worker` names this process in its claims; `deadline_s` bounds one attempt in seconds, None: as the stage declares.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Runner(Generic[T]):
         tools: T,
         *,
         worker: str,
-        deadline_s: float,
+        deadline_s: float | None,
         streams: Streams,
         clock: Clock = utc_now,
         next_step: NextStep = next_step,
@@ -302,16 +302,16 @@ class Runner(Generic[T]):
         """The command that records the result of the work, or its failure. None: the claim does not stand any more."""
         if not _is_open(claimed, job):
             return None
-        say = self._streams(job.key, claimed)
+        say, deadline_s = self._streams(job.key, claimed), self._deadline_s or self._stage.deadline_s(claimed.work.kind)
         attempt = Attempt(job.key, job.history.state, claimed.work, claimed.run, claimed.attempt, say)
         try:
             with desk.at_hand():
-                async with asyncio.timeout(self._deadline_s):
+                async with asyncio.timeout(deadline_s):
                     return await self._stage.perform(attempt, self._tools)
         except WorkFailed as told:
             failed = told
         except TimeoutError:
-            message = f"The {claimed.work} work was not done within {self._deadline_s:g} s. It may have been billed."
+            message = f"The {claimed.work} work was not done within {deadline_s:g} s. It may have been billed."
             failed = DeadlinePassed(message, cost_known=False)
         except Exception:
             # The one place that catches everything: a bug in a work must be told, and must not be paid for again.

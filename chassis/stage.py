@@ -105,6 +105,9 @@ class Attempt:
 
 Does = Callable[[Attempt, T], Awaitable[Record]]
 
+WITHIN = timedelta(minutes=3)
+"""So long an attempt at a work may take, where its stage says nothing else: a long text with much thought in it."""
+
 
 @dataclass(frozen=True)
 class Stage(Generic[T]):
@@ -113,14 +116,15 @@ class Stage(Generic[T]):
     name: str
     verdicts: Verdicts
     _does: dict[Kind, Does[T]] = field(default_factory=dict[Kind, Does[T]])
+    _within: dict[Kind, timedelta] = field(default_factory=dict[Kind, timedelta])
 
-    def does(self, kind: Kind) -> Callable[[Does[T]], Does[T]]:
-        """Declares a function as the one that does every work of this kind."""
+    def does(self, kind: Kind, within: timedelta = WITHIN) -> Callable[[Does[T]], Does[T]]:
+        """Declares a function as the one that does every work of this kind, and how long one attempt may take."""
 
         def declare(function: Does[T]) -> Does[T]:
             if kind in self._does:
                 raise ValueError(f"{self.name} has a function for {kind} already")
-            self._does[kind] = function
+            self._does[kind], self._within[kind] = function, within
             return function
 
         return declare
@@ -134,6 +138,10 @@ class Stage(Generic[T]):
     def wakes(self) -> tuple[type[Event], ...]:
         """The events that can make one of its works due: what its consumer listens to."""
         return tuple(dict.fromkeys(event for kind in self._does for event in wakes(kind)))
+
+    def deadline_s(self, kind: Kind) -> float:
+        """How long one attempt at a work of this kind may take, in seconds."""
+        return self._within[kind].total_seconds()
 
     async def perform(self, attempt: Attempt, tools: T) -> Record:
         """Does the work; the one paid effect. Raises WorkFailed."""

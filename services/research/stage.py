@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chassis.event_store import utc_now
 from chassis.settings import Settings
@@ -27,7 +27,7 @@ class Tools:
 stage = Stage[Tools](RESEARCH, verdicts=SCOUT_VERDICTS)
 
 
-@stage.does(Kind.RESEARCH)
+@stage.does(Kind.RESEARCH, within=timedelta(minutes=5))  # a model that searches reads many pages
 async def gather_sources(attempt: Attempt, tools: Tools) -> RecordResearch:
     """Finds sources and numbers them from 1. What no source supports is not kept: nothing found is said."""
     found = await tools.scout.find_sources(attempt.state.asked, attempt.say)
