@@ -60,6 +60,8 @@ QUOTA_CODES = {
 }
 """429s that no waiting mends: the account has to be topped up."""
 
+BROKE_OFF = "The connection to the model broke off. It may have been billed."
+
 REFUSAL_CODES = {"content_policy_violation", "moderation_blocked", "content_filter"}
 
 
@@ -237,7 +239,8 @@ class Model:
                     written += len(event.delta)
                     if written > ANSWER_CHARACTERS_MAX:
                         raise AnswerMalformed(
-                            f"The model's answer is longer than {ANSWER_CHARACTERS_MAX:,} characters.",
+                            f"The model's answer is longer than {ANSWER_CHARACTERS_MAX:,} characters. "
+                            "It may have been billed.",
                             cost_known=False,
                         )
                     if say:
@@ -378,8 +381,9 @@ def _named() -> Generator[None]:
     except openai.APITimeoutError as late:
         raise ModelUnavailable("The model did not answer in time. It may have been billed.", cost_known=False) from late
     except openai.APIConnectionError as unreachable:
-        was_sent = not isinstance(unreachable.__cause__, httpx2.ConnectError)
-        raise ModelUnavailable("The model cannot be reached.", cost_known=not was_sent) from unreachable
+        if isinstance(unreachable.__cause__, httpx2.ConnectError):
+            raise ModelUnavailable("The model cannot be reached.") from unreachable
+        raise ModelUnavailable(BROKE_OFF, cost_known=False) from unreachable
     except openai.APIStatusError as refused:
         raise _by_status(refused) from refused
     except (openai.APIResponseValidationError, json.JSONDecodeError) as unreadable:
@@ -387,7 +391,7 @@ def _named() -> Generator[None]:
     except openai.APIError as told:  # an error within a stream
         raise _by_code(told.code) from told
     except httpx2.TransportError as broken:
-        raise ModelUnavailable("The model's answer broke off. It may have been billed.", cost_known=False) from broken
+        raise ModelUnavailable(BROKE_OFF, cost_known=False) from broken
 
 
 def _by_status(refused: openai.APIStatusError) -> WorkFailed:

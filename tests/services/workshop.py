@@ -57,6 +57,8 @@ class Held:
 class Workshop(Generic[T]):
     """One stage, a workflow with this history, and a folder for answers. Each delivery is that of a new process."""
 
+    key = KEY
+
     def __init__(self, stage: Stage[T], make_tools: Callable[[], T], *before: Event, folder: Path | None) -> None:
         self._stage, self._make_tools, self._folder = stage, make_tools, folder
         self._ahead = timedelta()
