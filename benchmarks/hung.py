@@ -44,7 +44,7 @@ async def at_once(url: str, count: int, round_name: str) -> list[float]:
 
 async def measure(chosen: argparse.Namespace) -> dict[str, float]:
     """All figures of one run: rounds with and without hung calls take turns."""
-    usual, beside = list[list[float]](), list[list[float]]()
+    usual, beside = list[float](), list[float]()
     with temporary_folder() as folder:
         async with system(folder, chosen.slots) as (url, standin):
             await standin.rule(when={"kind": "image", "topic_contains": HANGS}, do={"hang": True})
@@ -52,10 +52,10 @@ async def measure(chosen: argparse.Namespace) -> dict[str, float]:
             await standin.latency(chosen.latency)
             for number in range(chosen.rounds):
                 say(f"round {number + 1} of {chosen.rounds}: {chosen.workflows} workflows at once, without and with …")
-                usual.append(await at_once(url, chosen.workflows, f"Without {number}"))
+                usual += await at_once(url, chosen.workflows, f"Without {number}")
                 async with hanging(url, standin, chosen.hung):
-                    beside.append(await at_once(url, chosen.workflows, f"With {number}"))
-    alone, delayed = sorted(sum(usual, [])), sorted(sum(beside, []))
+                    beside += await at_once(url, chosen.workflows, f"With {number}")
+    alone, delayed = sorted(usual), sorted(beside)
     return {
         "hung": chosen.hung,
         "workflows": chosen.workflows,

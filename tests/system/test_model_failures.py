@@ -84,6 +84,7 @@ async def test_a_hanging_picture_holds_up_nobody_else(system: System) -> None:
     (call,) = [call for call in await system.standin.calls() if call.outcome == "hung"]
     assert call.ended_at is None  # through all of it, and in its first attempt
     assert [one["event"] for one in await system.events(hanging)].count("attempt-failed") == 0
+    await system.http.post(f"/workflows/{hanging}/cancel")
 
 
 async def test_as_many_hanging_pictures_as_there_are_slots_hold_up_no_text(system: System) -> None:
