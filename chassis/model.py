@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, cast
@@ -32,6 +32,7 @@ from openai.types.responses import (
 from pydantic import ConfigDict
 
 from chassis.answers import once
+from chassis.event_store import utc_now
 from chassis.prices import load_prices, provider_at
 from chassis.settings import Settings
 from chassis.stage import GiveUp, Retry, Spoils, Verdicts, WorkFailed
@@ -129,11 +130,12 @@ class Citation:
 
 @dataclass(frozen=True)
 class Searched:
-    """A text written from a search, and its citations in order."""
+    """A text written from a search, its citations in order, and when that was."""
 
     text: str
     citations: tuple[Citation, ...]
     usage: Usage
+    searched_at: datetime = field(default_factory=utc_now)
 
 
 @dataclass(frozen=True)

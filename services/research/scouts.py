@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypedDict
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from tavily.errors import (
 )
 
 from chassis.answers import once
+from chassis.event_store import utc_now
 from chassis.model import (
     MODEL_VERDICTS,
     AnswerMalformed,
@@ -76,11 +77,12 @@ class Page:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search brought. The notes cite pages by their place in `pages`, from 1."""
+    """What a search brought, and when. The notes cite pages by their place in `pages`, from 1."""
 
     notes: str
     pages: tuple[Page, ...]
     usage: Usage
+    found_at: datetime = field(default_factory=utc_now)
 
 
 class Scout(Protocol):
@@ -101,7 +103,7 @@ class OpenAIScout:
         """See Scout. The model tells of its pages but does not hand over their text: there are no quotes."""
         searched = await self._model.search(instructions=SEARCH.template, input=brief_lines(asked), say=say)
         pages = worth_citing(Page(citation.url, citation.title) for citation in searched.citations)
-        return Found(_numbered(searched, pages), pages, searched.usage)
+        return Found(_numbered(searched, pages), pages, searched.usage, searched.searched_at)
 
 
 class TavilyResult(BaseModel):

@@ -1,6 +1,7 @@
 """The folder of answers: what is kept comes back whole or not at all, to the same question alone, and goes in time."""
 
 import asyncio
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -280,6 +281,20 @@ class TestTrouble:
             with kept.desk(KEY, Work.BLOG).at_hand():
                 assert (await provider.write("tea")).text == f"tea {number + 1}"
         assert [line["event"] for line in lines].count("answer not kept") == 1
+
+    async def test_full_disk_costs_no_answer_and_leaves_no_draft(
+        self, folder: Path, provider: Provider, lines: list[EventDict], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(_: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "fsync", full)
+        assert (await ask(desk(folder), provider)).text == "tea 1"
+        assert not files(folder) and lines[0]["why"] == "No space left on device"
+
+    async def test_two_holders_of_one_work_leave_one_whole_answer(self, folder: Path, provider: Provider) -> None:
+        both = await asyncio.gather(*(ask(desk(folder), provider) for _ in range(2)))
+        assert await ask(desk(folder), provider) in both and len(files(folder)) == 1
 
     async def test_answer_that_cannot_be_written_down_is_used(self, folder: Path) -> None:
         async def call() -> Written:
