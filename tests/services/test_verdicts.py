@@ -33,9 +33,6 @@ from tests.services.attempts import blogged, requested
 from tests.services.served import served
 from tests.services.workshop import Workshop
 
-HANGS_S = 1.5
-"""The deadline of an attempt whose call hangs; whatever answers has much longer."""
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -107,9 +104,11 @@ def named(one: object) -> str | None:
 async def calls_after(workshop: Workshop[Any], standin: StandIn, kind: str, do: dict[str, Any]) -> list[str]:
     """Has one attempt meet this fault. -> the calls that it made"""
     await standin.rule(when={"kind": kind}, do=do)
-    if "hang" in do:
-        workshop.deadline_s = HANGS_S
-    await workshop.deliver()
+
+    async def hangs() -> bool:
+        return any(call.outcome == "hung" for call in await standin.calls())
+
+    await (workshop.deliver_until_the_deadline(hangs) if "hang" in do else workshop.deliver())
     return [call.kind for call in await standin.calls()]
 
 
@@ -220,10 +219,12 @@ async def test_research_by_tavily(reply: Callable[[], Response], verdict: Verdic
     async with served(Starlette(routes=[Route("/search", search, methods=["POST"])])) as place:
         scout = TavilyScout("tvly-sample", f"http://{place}")
         stage = Workshop(research, lambda: ResearchTools(scout), requested(research=True), folder=None)
-        if reply is Silence:
-            stage.deadline_s = HANGS_S
+
+        async def hangs() -> bool:
+            return bool(asked)
+
         try:
-            await stage.deliver()
+            await (stage.deliver_until_the_deadline(hangs) if reply is Silence else stage.deliver())
         finally:
             await scout._client.close()  # pyright: ignore[reportPrivateUsage]
     assert asked == ["/search"]
@@ -277,7 +278,7 @@ UNAVAILABLE = Verdict("object-store-unavailable", wait_s=10)
 async def bucket(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Bucket]:
     """Served for real, to a store that is as impatient as a test may wish."""
     monkeypatch.setattr(object_store, "PAUSES_S", ())
-    monkeypatch.setattr(object_store, "READ_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(object_store, "READ_TIMEOUT_S", 3.0)
     bucket = Bucket()
     async with served(Starlette(routes=[Route("/{key:path}", bucket.serve, methods=["GET", "PUT"])])) as bucket.place:
         yield bucket

@@ -1,10 +1,12 @@
 """A real stage with its real runner, on a log in memory: what one delivery after the other comes to."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Generic, TypeVar
+from unittest.mock import patch
 
 from chassis.answers import Answers
 from chassis.event_store import utc_now
@@ -18,8 +20,12 @@ from contracts.services import GATEWAY
 from contracts.subjects import WorkflowKey
 from contracts.workflow import decide
 from tests.services.attempts import KEY
+from tests.waiting import until
 
 T = TypeVar("T")
+
+DEADLINE_S = 987.0
+"""Of an attempt: a number that nothing else here has."""
 
 
 @dataclass
@@ -62,7 +68,6 @@ class Workshop(Generic[T]):
     def __init__(self, stage: Stage[T], make_tools: Callable[[], T], *before: Event, folder: Path | None) -> None:
         self._stage, self._make_tools, self._folder = stage, make_tools, folder
         self._ahead = timedelta()
-        self.deadline_s = 30.0
         self.heard = list[str]()
         self.log = MemoryLog(clock=self.now)
         for event in before:
@@ -91,12 +96,28 @@ class Workshop(Generic[T]):
             MemoryStore(self.log, self._stage.name),
             self._make_tools(),
             worker="w",
-            deadline_s=self.deadline_s,
+            deadline_s=DEADLINE_S,
             streams=lambda key, claimed: self._say,
             clock=self.now,
             answers=Answers(self._folder),
         )
         await runner.run(Held(self.log.histories(KEY)[-1].recorded[self.wakes_at]))
+
+    async def deliver_until_the_deadline(self, hangs: Callable[[], Awaitable[bool]]) -> None:
+        """The same, with a deadline that passes as soon as this is so: no test waits for it."""
+        real, deadlines = asyncio.timeout, list[asyncio.Timeout]()
+
+        def timeout(delay: float | None) -> asyncio.Timeout:
+            made = real(delay)
+            if delay == DEADLINE_S:
+                deadlines.append(made)
+            return made
+
+        with patch.object(asyncio, "timeout", timeout):
+            delivering = asyncio.create_task(self.deliver())
+            await until(hangs, "the call hangs")
+        deadlines[-1].reschedule(asyncio.get_running_loop().time())
+        await delivering
 
     @property
     def _say(self) -> Say:
