@@ -61,6 +61,7 @@ class Paid(Protocol):
 
 
 A = TypeVar("A", bound=Paid)
+T = TypeVar("T")
 
 
 async def once(
@@ -106,7 +107,7 @@ class Answers:
             await self.apart(self.sweep)
             await asyncio.sleep(SWEPT_EVERY_S)
 
-    async def apart(self, act: Callable[[], "T"]) -> "T":
+    async def apart(self, act: Callable[[], T]) -> T:
         """Has it done in a thread, to its end: also where nobody waits for it any more."""
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, act))
 
@@ -162,9 +163,6 @@ class Answers:
         self._grown += len(data)
         if self._grown > BYTES_MAX // 8:
             self.sweep()
-
-
-T = TypeVar("T")
 
 
 class Desk:
