@@ -32,6 +32,8 @@ COPY services services
 COPY deploy/__init__.py deploy/roles.py deploy/bucket.py deploy/
 # A start needs not compile anything, and could not write it down either.
 RUN python -m compileall -q contracts chassis services deploy
+# A volume that is mounted there for the first time takes over whose it is.
+RUN install --directory --mode 700 --owner 10001 --group 10001 /answers
 ENV PRESSROOM_HEALTH_PORT=8001
 USER 10001:10001
 EXPOSE 8000

@@ -10,10 +10,10 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import httpx2
 import openai
@@ -29,10 +29,14 @@ from openai.types.responses import (
     ResponseOutputText,
     ResponseTextDeltaEvent,
 )
+from pydantic import ConfigDict
 
-from chassis.prices import load_prices, provider_at, summed
+from chassis.answers import once
+from chassis.event_store import utc_now
+from chassis.prices import load_prices, provider_at
 from chassis.settings import Settings
-from chassis.stage import GiveUp, Retry, Verdicts, WorkFailed
+from chassis.stage import GiveUp, Retry, Spoils, Verdicts, WorkFailed
+from chassis.usage import total
 from contracts.events import UNSTORABLE, Usage
 
 Say = Callable[[str], Awaitable[None]]
@@ -57,6 +61,8 @@ QUOTA_CODES = {
 }
 """429s that no waiting mends: the account has to be topped up."""
 
+BROKE_OFF = "The connection to the model broke off. It may have been billed."
+
 REFUSAL_CODES = {"content_policy_violation", "moderation_blocked", "content_filter"}
 
 
@@ -70,6 +76,8 @@ class ModelUnavailable(WorkFailed):
 
 class AnswerMalformed(WorkFailed):
     """The model's answer is empty or cannot be read. It may have been billed."""
+
+    spoils = Spoils.LAST_ANSWER
 
 
 class QuotaUsedUp(WorkFailed):
@@ -86,6 +94,8 @@ class RequestRefused(WorkFailed):
 
 class ContentRefused(WorkFailed):
     """The model refuses to work on this topic."""
+
+    spoils = Spoils.ALL_ANSWERS  # another scene may be one that it draws
 
 
 MODEL_VERDICTS: Verdicts = {
@@ -120,16 +130,19 @@ class Citation:
 
 @dataclass(frozen=True)
 class Searched:
-    """A text written from a search, and its citations in order."""
+    """A text written from a search, its citations in order, and when that was."""
 
     text: str
     citations: tuple[Citation, ...]
     usage: Usage
+    searched_at: datetime = field(default_factory=utc_now)
 
 
 @dataclass(frozen=True)
 class Drawn:
     """A picture's bytes, and what it cost."""
+
+    __pydantic_config__: ClassVar = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")  # where it is kept
 
     data: bytes
     usage: Usage
@@ -152,30 +165,41 @@ class Model:
             timeout=CALL_TIMEOUT_S,
         )
         self._provider = settings.provider or provider_at(self._client.base_url.host)
+        self._texts = (self._provider, self._text_model)
         self._prices = load_prices(settings.prices)
 
     async def write(self, *, instructions: str, input: str, say: Say | None = None) -> Written:
         """A text as instructed about this input. `say` hears it piece by piece while it is written."""
-        with self._call(self._text_model):
-            response = await self._respond(instructions, input, say)
-        usage = self._usage(response, instructions)
-        return Written(_text(response, usage), usage)
+
+        async def call() -> Written:
+            with self._call(self._text_model):
+                response = await self._respond(instructions, input, say)
+            usage = self._usage(response, instructions)
+            return Written(_text(response, usage), usage)
+
+        return await once(call, Written, *self._texts, instructions, input, retell=_to(say))
 
     async def search(self, *, instructions: str, input: str, say: Say | None = None) -> Searched:
         """Searches the web, and writes about what was found."""
-        with self._call(self._text_model):
-            response = await self._respond(
-                instructions,
-                input,
-                say,
-                tools=[{"type": "web_search"}],
-                include=["web_search_call.action.sources"],
-            )
-        usage = self._usage(response, instructions)
-        return Searched(_text(response, usage), _citations(response), usage)
+        options: dict[str, Any] = {
+            "tools": [{"type": "web_search"}],
+            "include": ["web_search_call.action.sources"],
+        }
+
+        async def call() -> Searched:
+            with self._call(self._text_model):
+                response = await self._respond(instructions, input, say, **options)
+            usage = self._usage(response, instructions)
+            return Searched(_text(response, usage), _citations(response), usage)
+
+        return await once(call, Searched, *self._texts, instructions, input, retell=_to(say))
 
     async def draw(self, prompt: str) -> Drawn:
         """A picture of what the prompt says."""
+        asked = (self._provider, self._image_model, self._image_size, prompt)
+        return await once(lambda: self._draw(prompt), Drawn, *asked)
+
+    async def _draw(self, prompt: str) -> Drawn:
         with self._call(self._image_model):
             answer = cast(
                 object,
@@ -217,7 +241,8 @@ class Model:
                     written += len(event.delta)
                     if written > ANSWER_CHARACTERS_MAX:
                         raise AnswerMalformed(
-                            f"The model's answer is longer than {ANSWER_CHARACTERS_MAX:,} characters.",
+                            f"The model's answer is longer than {ANSWER_CHARACTERS_MAX:,} characters. "
+                            "It may have been billed.",
                             cost_known=False,
                         )
                     if say:
@@ -264,14 +289,15 @@ class Model:
         return usage.model_copy(update={"cost_usd": self._prices.cost(usage, is_counted=told is not None)})
 
 
-def total(first: Usage, *further: Usage) -> Usage:
-    """What several calls for one work used together; named after the first. The cost is known where each one's is."""
-    usages = (first, *further)
-    counts = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "images", "searches", "calls")
-    counted: dict[str, Any] = {name: sum(getattr(usage, name) for usage in usages) for name in counts}
-    request_ids = tuple(request_id for usage in usages for request_id in usage.request_ids)
-    cost = summed(*(usage.cost_usd for usage in usages))
-    return first.model_copy(update={**counted, "cost_usd": cost, "request_ids": request_ids})
+def _to(say: Say | None) -> Callable[[Written | Searched], Awaitable[None]] | None:
+    """Has a text that was kept heard in one piece."""
+    if say is None:
+        return None
+
+    async def retell(kept: Written | Searched) -> None:
+        await say(kept.text)
+
+    return retell
 
 
 @contextmanager
@@ -357,8 +383,9 @@ def _named() -> Generator[None]:
     except openai.APITimeoutError as late:
         raise ModelUnavailable("The model did not answer in time. It may have been billed.", cost_known=False) from late
     except openai.APIConnectionError as unreachable:
-        was_sent = not isinstance(unreachable.__cause__, httpx2.ConnectError)
-        raise ModelUnavailable("The model cannot be reached.", cost_known=not was_sent) from unreachable
+        if isinstance(unreachable.__cause__, httpx2.ConnectError):
+            raise ModelUnavailable("The model cannot be reached.") from unreachable
+        raise ModelUnavailable(BROKE_OFF, cost_known=False) from unreachable
     except openai.APIStatusError as refused:
         raise _by_status(refused) from refused
     except (openai.APIResponseValidationError, json.JSONDecodeError) as unreadable:
@@ -366,7 +393,7 @@ def _named() -> Generator[None]:
     except openai.APIError as told:  # an error within a stream
         raise _by_code(told.code) from told
     except httpx2.TransportError as broken:
-        raise ModelUnavailable("The model's answer broke off. It may have been billed.", cost_known=False) from broken
+        raise ModelUnavailable(BROKE_OFF, cost_known=False) from broken
 
 
 def _by_status(refused: openai.APIStatusError) -> WorkFailed:
@@ -378,12 +405,9 @@ def _by_status(refused: openai.APIStatusError) -> WorkFailed:
             return QuotaUsedUp()
         case 429:
             return RateLimited(retry_after=_retry_after(refused.response.headers))
-        case 408 | 409:
-            return ModelUnavailable(f"The model's provider answered {refused.status_code}.")
-        case status if status >= 500:
-            return ModelUnavailable(
-                f"The model's provider answered {status}.", retry_after=_retry_after(refused.response.headers)
-            )
+        case status if status in (408, 409) or status >= 500:
+            wait = _retry_after(refused.response.headers)
+            return ModelUnavailable(f"The model's provider answered {status}.", retry_after=wait)
         case _ if code in REFUSAL_CODES:
             return ContentRefused()
         case status:
@@ -403,10 +427,19 @@ def _by_code(code: str | None, usage: Usage | None = None) -> WorkFailed:
 
 
 def _retry_after(headers: httpx2.Headers) -> timedelta:
-    """How long the provider asks to wait (RFC 9110, section 10.2.3: seconds or a date); zero when it does not say."""
-    told = headers.get("retry-after", "")
+    """How long the provider asks to wait; zero when it does not say.
+
+    In `Retry-After` (RFC 9110, section 10.2.3) stand seconds or a date, in OpenAI's `retry-after-ms` milliseconds. Of
+    both, the longer wait counts.
+    """
+    asked = (wait_asked(headers.get("retry-after", "")), wait_asked(headers.get("retry-after-ms", ""), unit_s=0.001))
+    return max(asked)
+
+
+def wait_asked(told: str, *, unit_s: float = 1.0) -> timedelta:
+    """The wait that these words ask for: a number of units, or a date. Zero for anything else, a day at the most."""
     try:
-        return timedelta(seconds=max(0.0, min(float(told), RETRY_AFTER_MAX.total_seconds())))
+        return timedelta(seconds=max(0.0, min(float(told) * unit_s, RETRY_AFTER_MAX.total_seconds())))
     except ValueError:
         pass
     try:

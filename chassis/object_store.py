@@ -20,6 +20,9 @@ from contracts.subjects import WorkflowKey
 PAUSES_S = (0.5, 1.0, 2.0, *[4.0] * 14)
 """Between tries to upload what was paid for: for about a minute, which is less than an attempt may take."""
 
+UPLOAD_S = 60.0
+"""When no further try is begun: each may take its time itself, at a store that has fallen silent."""
+
 NO_SUCH_KEY = "check"
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 3.0, 20.0
@@ -101,13 +104,16 @@ class S3Store:
         await asyncio.to_thread(self._get, NO_SUCH_KEY)
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
-        """See ObjectStore. Tries again for a while: the picture was paid for, and is only here."""
+        """See ObjectStore. Tries again for a while: that is sooner done than another attempt."""
+        give_up_at = asyncio.get_running_loop().time() + UPLOAD_S
         for pause in PAUSES_S:
             try:
                 return await asyncio.to_thread(self._put, key, data, content_type)
             except ObjectStoreUnavailable as unavailable:
                 if self._seldom.allows(str(unavailable), asyncio.get_running_loop().time()):
                     log.warning("upload failed, trying again", key=key, why=str(unavailable))
+                if asyncio.get_running_loop().time() + pause > give_up_at:
+                    raise
                 await asyncio.sleep(pause)
         return await asyncio.to_thread(self._put, key, data, content_type)
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 import structlog
 from nats.aio.msg import Msg
 
+from chassis.answers import Answers
 from chassis.connection import Connection, NoAnswer
 from chassis.consumer import Consumer
 from chassis.deltas import delta_streams
@@ -102,6 +103,7 @@ async def _work(
     stopped: "asyncio.Future[None]",
 ) -> None:
     """Works until the process is asked to stop. Raises CannotGoOn."""
+    answers = Answers(settings.answers and settings.answers / stage.name)
     runner = Runner(
         stage,
         JetStreamStore(connection, stage.name),
@@ -109,18 +111,22 @@ async def _work(
         worker=worker_name(stage.name),
         deadline_s=settings.deadline_s,
         streams=delta_streams(connection, stage.name),
+        answers=answers,
     )
     await connection.subscribe(subjects.every_live(WorkflowCancelled), _calls_off(runner))
     consumer = Consumer(connection, stage.name, runner.run, slots=settings.concurrency)
     health.watch(
         nats=lambda: None if connection.is_up else "there is no connection to NATS", consumer=lambda: consumer.trouble
     )
-    async with announced(
-        connection,
-        stage.name,
-        health,
-        worker=worker_name(stage.name),
-        load=lambda: Load(settings.concurrency, consumer.busy),
+    async with (
+        answers.tended(),
+        announced(
+            connection,
+            stage.name,
+            health,
+            worker=worker_name(stage.name),
+            load=lambda: Load(settings.concurrency, consumer.busy),
+        ),
     ):
         working = asyncio.create_task(consumer.run())
         log.info("ready", worker=worker_name(stage.name), slots=settings.concurrency)

@@ -18,6 +18,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import structlog
 from uuid_utils import uuid7
 
+from chassis.answers import Answers, Desk
 from chassis.delivery import Ack, ClaimNext, Complete, GiveUpOn, Leave, Memory, Nak, Step, Wait, next_step
 from chassis.event_store import (
     Clock,
@@ -36,7 +37,7 @@ from chassis.stage import Attempt, DeadlinePassed, Retry, Stage, Unexpected, Wor
 from chassis.telemetry import Seldom
 from contracts.commands import ClaimWork, Command, CompleteWorkflow, FailAttempt, GiveUpWork, Record
 from contracts.envelope import UnreadableEvent
-from contracts.events import WorkClaimed
+from contracts.events import Artefact, AttemptFailed, WorkClaimed, WorkflowFailed
 from contracts.subjects import WorkflowKey
 from contracts.workflow import Phase, RuleBroken, decide
 from contracts.works import Work
@@ -143,7 +144,7 @@ class _Job:
 class Runner(Generic[T]):
     """Runs the deliveries of one stage in this process; any number may run at once.
 
-    `worker` names this process in its claims; `deadline_s` bounds one attempt in seconds.
+    `worker` names this process in its claims; `deadline_s` bounds one attempt in seconds, None: as the stage declares.
     """
 
     def __init__(
@@ -153,14 +154,15 @@ class Runner(Generic[T]):
         tools: T,
         *,
         worker: str,
-        deadline_s: float,
+        deadline_s: float | None,
         streams: Streams,
         clock: Clock = utc_now,
         next_step: NextStep = next_step,
+        answers: Answers | None = None,
     ) -> None:
         self._stage, self._store, self._tools = stage, store, tools
         self._worker, self._deadline_s, self._streams = worker, deadline_s, streams
-        self._clock, self._next_step = clock, next_step
+        self._clock, self._next_step, self._answers = clock, next_step, answers or Answers()
         self._jobs: list[_Job] = []
         self._seldom = Seldom()
 
@@ -281,7 +283,8 @@ class Runner(Generic[T]):
 
     async def _attempt(self, job: _Job, claimed: WorkClaimed) -> None:
         """Does the claimed work, if the claim still stands, and records what came of it."""
-        call = asyncio.create_task(self._outcome(job, claimed))
+        desk = self._answers.desk(job.key, claimed.work, _told_in(job.history))
+        call = asyncio.create_task(self._outcome(job, claimed, desk))
         job.calls[call] = claimed.run
         try:
             outcome = await call
@@ -293,25 +296,30 @@ class Runner(Generic[T]):
             del job.calls[call]
         if outcome is not None:
             await self._record(job, claimed, outcome)
+            await desk.clear(is_done=not isinstance(outcome, FailAttempt))
 
-    async def _outcome(self, job: _Job, claimed: WorkClaimed) -> Outcome | None:
+    async def _outcome(self, job: _Job, claimed: WorkClaimed, desk: Desk) -> Outcome | None:
         """The command that records the result of the work, or its failure. None: the claim does not stand any more."""
         if not _is_open(claimed, job):
             return None
-        say = self._streams(job.key, claimed)
+        say, deadline_s = self._streams(job.key, claimed), self._deadline_s or self._stage.deadline_s(claimed.work.kind)
         attempt = Attempt(job.key, job.history.state, claimed.work, claimed.run, claimed.attempt, say)
         try:
-            async with asyncio.timeout(self._deadline_s):
-                return await self._stage.perform(attempt, self._tools)
-        except WorkFailed as failed:
-            return self._failure(claimed, failed)
+            with desk.at_hand():
+                async with asyncio.timeout(deadline_s):
+                    return await self._stage.perform(attempt, self._tools)
+        except WorkFailed as told:
+            failed = told
         except TimeoutError:
-            message = f"The {claimed.work} work was not done within {self._deadline_s:g} s. It may have been billed."
-            return self._failure(claimed, DeadlinePassed(message, cost_known=False))
+            message = f"The {claimed.work} work was not done within {deadline_s:g} s. It may have been billed."
+            failed = DeadlinePassed(message, cost_known=False)
         except Exception:
             # The one place that catches everything: a bug in a work must be told, and must not be paid for again.
             log.exception("unexpected", stage=self._stage.name, workflow_id=job.key.workflow_id, work=claimed.work)
-            return self._failure(claimed, Unexpected(cost_known=False))
+            failed = Unexpected(cost_known=False)
+        failed.usage = failed.usage or desk.used  # the calls before were paid for, however it ended
+        desk.judge(failed)
+        return self._failure(claimed, failed)
 
     def _failure(self, claimed: WorkClaimed, failed: WorkFailed) -> FailAttempt:
         verdict, error = self._stage.verdict(failed), self._stage.failure(failed)
@@ -401,6 +409,13 @@ class Runner(Generic[T]):
 def _is_open(claimed: WorkClaimed, job: _Job) -> bool:
     """Does the latest history that was read show this claim as the open claim of the open run?"""
     return job.history.state.is_open_claim(claimed.work, claimed.run, claimed.attempt)
+
+
+def _told_in(history: History) -> frozenset[str]:
+    """The request ids of all calls whose usage this history tells."""
+    events = (recorded.event for recorded in history.recorded)
+    usages = (event.usage for event in events if isinstance(event, Artefact | AttemptFailed | WorkflowFailed))
+    return frozenset(request_id for usage in usages if usage for request_id in usage.request_ids)
 
 
 def _is_being_stopped() -> bool:

@@ -64,8 +64,9 @@ class Settings(BaseSettings):
 
     # a process
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 16
-    deadline_s: Seconds = 180.0
+    deadline_s: Annotated[float | None, Field(gt=0, le=3600)] = None
     drain_s: Seconds = 8.0
+    answers: Path | None = None
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"

@@ -10,7 +10,8 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Generic, TypeVar
+from enum import Enum, auto
+from typing import ClassVar, Generic, TypeVar
 
 from contracts.commands import Record
 from contracts.events import Event, Failure, Usage
@@ -21,12 +22,22 @@ from contracts.works import Kind, Work
 T = TypeVar("T")
 
 
+class Spoils(Enum):
+    """Which of the answers that an attempt was given are of no use to the next one, which wants others instead."""
+
+    NO_ANSWER = auto()
+    LAST_ANSWER = auto()
+    ALL_ANSWERS = auto()
+
+
 class WorkFailed(Exception):
     """A work could not be done. Its kinds name the reason; a kind's docstring is the sentence that people read.
 
     `retry_after`: the earliest time another try makes sense, when the other side said so. `cost_known`: False where the
     failed attempt may have been billed. `usage`: what it used, as far as is known.
     """
+
+    spoils: ClassVar[Spoils] = Spoils.NO_ANSWER
 
     def __init__(
         self,
@@ -51,6 +62,8 @@ class DeadlinePassed(WorkFailed):
 
 class Unexpected(WorkFailed):
     """Something unexpected went wrong; the service's log says what. Resume the workflow to try again."""
+
+    spoils = Spoils.ALL_ANSWERS  # whatever was wrong, it may be in one of them
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,9 @@ class Attempt:
 
 Does = Callable[[Attempt, T], Awaitable[Record]]
 
+WITHIN = timedelta(minutes=3)
+"""So long an attempt at a work may take, where its stage says nothing else: a long text with much thought in it."""
+
 
 @dataclass(frozen=True)
 class Stage(Generic[T]):
@@ -100,14 +116,15 @@ class Stage(Generic[T]):
     name: str
     verdicts: Verdicts
     _does: dict[Kind, Does[T]] = field(default_factory=dict[Kind, Does[T]])
+    _within: dict[Kind, timedelta] = field(default_factory=dict[Kind, timedelta])
 
-    def does(self, kind: Kind) -> Callable[[Does[T]], Does[T]]:
-        """Declares a function as the one that does every work of this kind."""
+    def does(self, kind: Kind, within: timedelta = WITHIN) -> Callable[[Does[T]], Does[T]]:
+        """Declares a function as the one that does every work of this kind, and how long one attempt may take."""
 
         def declare(function: Does[T]) -> Does[T]:
             if kind in self._does:
                 raise ValueError(f"{self.name} has a function for {kind} already")
-            self._does[kind] = function
+            self._does[kind], self._within[kind] = function, within
             return function
 
         return declare
@@ -121,6 +138,10 @@ class Stage(Generic[T]):
     def wakes(self) -> tuple[type[Event], ...]:
         """The events that can make one of its works due: what its consumer listens to."""
         return tuple(dict.fromkeys(event for kind in self._does for event in wakes(kind)))
+
+    def deadline_s(self, kind: Kind) -> float:
+        """How long one attempt at a work of this kind may take, in seconds."""
+        return self._within[kind].total_seconds()
 
     async def perform(self, attempt: Attempt, tools: T) -> Record:
         """Does the work; the one paid effect. Raises WorkFailed."""

@@ -3,9 +3,9 @@
 import sys
 from typing import Protocol, TextIO
 
-from cli.frames import Frame
-from cli.progress import Progress
-from cli.steps import event_in_words
+from cli.frames import CLAIMED, Frame
+from cli.progress import Progress, Step
+from cli.steps import event_in_words, loss_in_words
 
 
 class View(Protocol):
@@ -28,6 +28,8 @@ class PlainView:
 
     def heard(self, progress: Progress, frame: Frame) -> None:
         if frame.type == "event":
+            if frame.event == CLAIMED and (loss := loss_in_words(progress.steps.get(frame.work, Step(frame.work)))):
+                self._lines.write(f"{loss}\n")
             self._lines.write(f"{event_in_words(frame)}\n")
             self._lines.flush()
 

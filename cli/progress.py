@@ -37,12 +37,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One work of the workflow. `text` is the end of what was heard of it, `heard` how many characters that were."""
+    """One work of the workflow. `text` is the end of what was heard of it, `heard` how many characters that were.
+
+    `lost`: the attempt before this one, where that never ended.
+    """
 
     work: str
     state: State = State.WAITING
     run: int = 0
     attempt: int = 0
+    lost: int = 0
     began: datetime | None = None
     ended: datetime | None = None
     retry_at: datetime | None = None
@@ -126,7 +130,12 @@ def _claimed(step: Step, frame: Frame) -> Step:
     claimed = replace(step, state=State.WORKING, began=frame.ts, ended=None, retry_at=None, why="")
     if (frame.run, frame.attempt) == (step.run, step.attempt):
         return claimed  # its text came before its claim, and counts
-    return replace(claimed, run=frame.run, attempt=frame.attempt, text="", heard=0)
+    return replace(claimed, run=frame.run, attempt=frame.attempt, lost=_lost(step, frame), text="", heard=0)
+
+
+def _lost(step: Step, frame: Frame) -> int:
+    """The attempt that still ran when the frame's began, 0 without one."""
+    return step.attempt if step.state is State.WORKING and step.run == frame.run else 0
 
 
 def _failed(step: Step, frame: Frame) -> Step:
@@ -171,7 +180,8 @@ def _hear(step: Step, frame: Frame) -> Step:
     if theirs < ours or (theirs == ours and step.state is not State.WORKING):
         return step
     if theirs > ours:  # its claim is on its way
-        step = Step(step.work, State.WORKING, run=frame.run, attempt=frame.attempt)
+        lost = _lost(step, frame)
+        step = Step(step.work, State.WORKING, run=frame.run, attempt=frame.attempt, lost=lost)
     return replace(step, text=_joined(step, frame)[-TEXT_KEPT:], heard=frame.offset + len(frame.payload))
 
 

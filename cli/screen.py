@@ -13,9 +13,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from cli.frames import ATTEMPT_FAILED, Frame
+from cli.frames import ATTEMPT_FAILED, CLAIMED, Frame
 from cli.progress import Progress, State, Step
-from cli.steps import MARKS, failure_in_words, time_passed, words_of
+from cli.steps import MARKS, failure_in_words, loss_in_words, time_passed, words_of
 from cli.wording import name_of
 
 REFRESH_PER_SECOND = 8
@@ -66,8 +66,12 @@ class LiveView:
 
     def heard(self, progress: Progress, frame: Frame) -> None:
         self._screen.progress = progress
-        if frame.type == "event" and frame.event == ATTEMPT_FAILED and frame.work in progress.steps:
-            self.notice(failure_in_words(progress.steps[frame.work]))
+        if frame.type != "event" or frame.work not in progress.steps:
+            return
+        if frame.event == ATTEMPT_FAILED:
+            self.notice(failure_in_words(frame))
+        elif frame.event == CLAIMED and (loss := loss_in_words(progress.steps[frame.work])):
+            self.notice(loss)
 
     def notice(self, told: str) -> None:
         self._live.console.print(Text(told, style="yellow"))

@@ -5,6 +5,9 @@ from datetime import datetime
 from cli.frames import ATTEMPT_FAILED, REQUESTED, Frame
 from cli.progress import Progress, State, Step
 from cli.wording import clock, lasted, moment_of, name_of, one_line, sentence
+from contracts.workflow import ATTEMPTS_MAX
+
+BILLED = "may have been billed"
 
 MARKS = {
     State.WAITING: "·",
@@ -39,20 +42,32 @@ def words_of(step: Step, now: datetime) -> str:
 def event_in_words(frame: Frame) -> str:
     """What happened, in a line: the server's own sentence, and what it leaves out of a failure."""
     said = one_line(frame.payload) or frame.event
-    if frame.error and one_line(frame.error.message) not in said:
+    if frame.event == ATTEMPT_FAILED and frame.error:
+        said = failure_in_words(frame)
+    elif frame.error and one_line(frame.error.message) not in said:
         said = f"{sentence(said)} {one_line(frame.error.message)}"
-    retry_at = moment_of(frame.data.get("retry_at")) if frame.event == ATTEMPT_FAILED else None
-    if retry_at:
-        said = f"{sentence(said)} It is tried again at {clock(retry_at)}."
     if frame.event == REQUESTED:
         said = f"{said} (workflow {frame.workflow_id})"
     return f"{clock(frame.ts)}  {said}" if frame.ts else said
 
 
-def failure_in_words(step: Step) -> str:
-    """For the lines that stay: why an attempt failed, and when it is tried again."""
-    again = f"It is tried again at {clock(step.retry_at)}." if step.retry_at else "It is tried again."
-    return f"{name_of(step.work)}, attempt {step.attempt} failed: {sentence(step.why)} {again}"
+def failure_in_words(frame: Frame) -> str:
+    """Why an attempt failed, what that may have cost, and when it is tried again by the reader's clock."""
+    why = sentence(frame.error.message if frame.error else frame.payload)
+    code = f" ({one_line(frame.error.code)})" if frame.error else ""
+    if frame.data.get("cost_known") is False and BILLED not in why:
+        why += f" It {BILLED}."
+    retry_at = moment_of(frame.data.get("retry_at"))
+    again = f"It is tried again at {clock(retry_at)}." if retry_at else "It is tried again."
+    return f"{name_of(frame.work)}, attempt {frame.attempt} of {ATTEMPTS_MAX} failed{code}: {why} {again}"
+
+
+def loss_in_words(step: Step) -> str:
+    """That the attempt before this one was lost; nothing where it was not."""
+    if not step.lost:
+        return ""
+    name, lost = name_of(step.work), f"attempt {step.lost} of {ATTEMPTS_MAX}"
+    return f"{name}, {lost} was lost: its process died or fell silent. It {BILLED}."
 
 
 def time_passed(progress: Progress, now: datetime) -> str:

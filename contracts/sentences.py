@@ -16,6 +16,7 @@ from contracts.events import (
     WorkflowRequested,
     WorkflowResumed,
 )
+from contracts.workflow import ATTEMPTS_MAX
 from contracts.works import Kind, Work
 
 
@@ -25,7 +26,7 @@ def sentence_of(event: Event) -> str:
         case WorkflowRequested():
             return f"Asked for: {event.topic}"
         case WorkClaimed():
-            again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+            again = f", {_which(event.attempt)}" if event.attempt > 1 else ""
             return f"{_doing(event.work)}{again}"
         case ResearchCompleted():
             count = len(event.sources)
@@ -37,17 +38,22 @@ def sentence_of(event: Event) -> str:
         case IllustrationDrawn():
             return "Drew the illustration"
         case AttemptFailed():
-            return f"{event.error.message} It is tried again at {event.retry_at:%H:%M:%S} UTC"
+            when = f"{event.retry_at:%H:%M:%S} UTC"
+            return f"{_doing(event.work)} is tried again at {when}, {_which(event.attempt + 1)}: {event.error.message}"
         case WorkflowCompleted():
             return "Everything is there"
         case WorkflowFailed():
-            return f"Given up: {event.error.message}"
+            return f"{_doing(event.work)} was given up: {event.error.message}"
         case WorkflowCancelled():
             return f"Cancelled: {event.reason}" if event.reason else "Cancelled"
         case WorkflowResumed():
             return f"Resumed, run {event.run}"
         case _:
             assert_never(event)
+
+
+def _which(attempt: int) -> str:
+    return f"attempt {attempt} of {ATTEMPTS_MAX}"
 
 
 def _doing(work: Work) -> str:

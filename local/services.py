@@ -86,6 +86,8 @@ class Machine:
             where = {"PRESSROOM_HOST": self.host, "PRESSROOM_PORT": str(port)}
         else:
             where = {"PRESSROOM_HEALTH_PORT": str(port)}
+        if name in STAGES:
+            where["PRESSROOM_ANSWERS"] = self.user.get("PRESSROOM_ANSWERS") or str(self.data.path / "answers")
         return self.python(f"services.{name}", told=self.access(name) | where)
 
     def access(self, name: str) -> dict[str, str]:

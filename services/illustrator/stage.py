@@ -61,7 +61,7 @@ stage = Stage[Tools](
 )
 
 
-@stage.does(Kind.ILLUSTRATION)
+@stage.does(Kind.ILLUSTRATION, within=timedelta(minutes=5))  # a scene, a picture, and a minute of uploading
 async def draw_illustration(attempt: Attempt, tools: Tools) -> RecordIllustration:
     """Draws the scene that the blog post suggests; the scene's description is the alternative text as well."""
     await tools.gallery.check()  # before anything is paid for

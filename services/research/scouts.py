@@ -1,9 +1,10 @@
 """Scouts: who finds sources. OpenAI's web search, Tavily, or nobody."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Protocol
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypedDict
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,6 +21,8 @@ from tavily.errors import (
     TimeoutError as TavilyTimeout,
 )
 
+from chassis.answers import once
+from chassis.event_store import utc_now
 from chassis.model import (
     MODEL_VERDICTS,
     AnswerMalformed,
@@ -30,6 +33,7 @@ from chassis.model import (
     RequestRefused,
     Say,
     Searched,
+    wait_asked,
 )
 from chassis.prices import BUILT_IN, TAVILY, Prices, load_prices, provider_at
 from chassis.prompts import brief_lines, load_prompt, one_line
@@ -44,6 +48,9 @@ TAVILY_QUERY_LENGTH_MAX = 400
 """Longer queries are refused by Tavily."""
 TAVILY_CREDITS = 2
 """Of an advanced search, by Tavily's own documentation; a basic one costs one credit."""
+
+TAVILY_PAUSE = timedelta(seconds=30)
+"""Where Tavily asks for fewer searches and does not say when: it counts them by the minute."""
 
 SEARCH = load_prompt(__file__, "search")
 
@@ -70,11 +77,12 @@ class Page:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search brought. The notes cite pages by their place in `pages`, from 1."""
+    """What a search brought, and when. The notes cite pages by their place in `pages`, from 1."""
 
     notes: str
     pages: tuple[Page, ...]
     usage: Usage
+    found_at: datetime = field(default_factory=utc_now)
 
 
 class Scout(Protocol):
@@ -95,7 +103,7 @@ class OpenAIScout:
         """See Scout. The model tells of its pages but does not hand over their text: there are no quotes."""
         searched = await self._model.search(instructions=SEARCH.template, input=brief_lines(asked), say=say)
         pages = worth_citing(Page(citation.url, citation.title) for citation in searched.citations)
-        return Found(_numbered(searched, pages), pages, searched.usage)
+        return Found(_numbered(searched, pages), pages, searched.usage, searched.searched_at)
 
 
 class TavilyResult(BaseModel):
@@ -118,12 +126,18 @@ class TavilyScout:
 
     def __init__(self, key: str, base_url: str | None = None, prices: Prices = BUILT_IN) -> None:
         self._client: Any = AsyncTavilyClient(key, api_base_url=base_url)  # its own types are partial
+        # Its errors say nothing of what the answer's headers ask for.
+        self._client._client.event_hooks = {"response": [_note_answer]}
         self._provider = provider_at(urlsplit(base_url).hostname or base_url) if base_url else TAVILY
         self._cost_usd = prices.of_credits(self._provider, TAVILY_CREDITS)
 
     async def find_sources(self, asked: WorkflowRequested, say: Say) -> Found:
         """See Scout."""
-        answer = await self._search(one_line(asked.topic)[:TAVILY_QUERY_LENGTH_MAX])
+        query = one_line(asked.topic)[:TAVILY_QUERY_LENGTH_MAX]
+        return await once(lambda: self._find(query), Found, self._provider, query)
+
+    async def _find(self, query: str) -> Found:
+        answer = await self._search(query)
         pages = worth_citing(Page(found.url, found.title or "", found.content) for found in answer.results)
         notes = "\n\n".join(
             f"{page.title}: {page.quote} [{number}]" for number, page in enumerate(pages, start=1) if page.quote
@@ -142,15 +156,53 @@ class TavilyScout:
         except (InvalidAPIKeyError, MissingAPIKeyError) as refused:
             raise TavilyKeyRefused from refused
         except UsageLimitExceededError as limited:
-            raise RateLimited(retry_after=timedelta(seconds=30)) from limited
-        except ForbiddenError as used_up:  # 432 and 433: the plan's limit
-            raise QuotaUsedUp("Tavily's quota is used up. Top it up, then resume the workflow.") from used_up
+            raise RateLimited("Tavily asks for fewer searches at a time.", retry_after=_wait(TAVILY_PAUSE)) from limited
+        except ForbiddenError as refused:
+            if ANSWER.get().status_code == 403:
+                raise TavilyKeyRefused from refused
+            raise QuotaUsedUp("Tavily's quota is used up. Top it up, then resume the workflow.") from refused
         except BadRequestError as refused:
             raise RequestRefused("Tavily refused the request.") from refused
+        except httpx.HTTPStatusError as refused:
+            raise _by_status(refused.response.status_code) from refused
+        except httpx.ConnectError as unreachable:
+            raise ModelUnavailable("Tavily cannot be reached.") from unreachable
         except (TavilyTimeout, httpx.HTTPError) as silent:
-            raise ModelUnavailable("Tavily does not answer.", cost_known=False) from silent
+            raise ModelUnavailable("Tavily does not answer. It may have been billed.", **self._unknown) from silent
         except (ValueError, TypeError, AttributeError) as unreadable:  # its client trips over what is not an object
-            raise AnswerMalformed("Tavily's answer cannot be read.", cost_known=False) from unreadable
+            raise AnswerMalformed(
+                "Tavily's answer cannot be read. It may have been billed.", **self._unknown
+            ) from unreadable
+
+    @property
+    def _unknown(self) -> "_Unknown":
+        return {"cost_known": False, "usage": Usage(provider=self._provider, model="search")}
+
+
+class _Unknown(TypedDict):
+    """Of a call that may have been billed."""
+
+    cost_known: bool
+    usage: Usage
+
+
+ANSWER: ContextVar[httpx.Response] = ContextVar("ANSWER")
+"""What Tavily has answered to the search that is under way."""
+
+
+async def _note_answer(answer: httpx.Response) -> None:
+    ANSWER.set(answer)
+
+
+def _wait(usual: timedelta = timedelta(0)) -> timedelta:
+    """How long Tavily asks to wait, or else the usual wait."""
+    return wait_asked(ANSWER.get().headers.get("retry-after", "")) or usual
+
+
+def _by_status(status: int) -> WorkFailed:
+    if status in (408, 409) or status >= 500:
+        return ModelUnavailable(f"Tavily answered {status}.", retry_after=_wait())
+    return RequestRefused(f"Tavily refused the request: {status}.")
 
 
 class NoScout:

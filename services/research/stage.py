@@ -1,10 +1,8 @@
 """Research: when a workflow that wants it is requested, find sources about its topic and record them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 
-from chassis.event_store import utc_now
 from chassis.settings import Settings
 from chassis.stage import Attempt, Stage
 from contracts.commands import RecordResearch
@@ -21,18 +19,17 @@ class Tools:
     """What research works with."""
 
     scout: Scout
-    now: Callable[[], datetime] = utc_now
 
 
 stage = Stage[Tools](RESEARCH, verdicts=SCOUT_VERDICTS)
 
 
-@stage.does(Kind.RESEARCH)
+@stage.does(Kind.RESEARCH, within=timedelta(minutes=5))  # a model that searches reads many pages
 async def gather_sources(attempt: Attempt, tools: Tools) -> RecordResearch:
     """Finds sources and numbers them from 1. What no source supports is not kept: nothing found is said."""
     found = await tools.scout.find_sources(attempt.state.asked, attempt.say)
     sources = tuple(
-        Source(number=number, url=page.url, title=page.title, quote=page.quote, retrieved_at=tools.now())
+        Source(number=number, url=page.url, title=page.title, quote=page.quote, retrieved_at=found.found_at)
         for number, page in enumerate(found.pages, start=1)
     )
     return RecordResearch(

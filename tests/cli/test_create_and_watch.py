@@ -208,7 +208,14 @@ class TestInATerminal:
         history = History().requested().claimed("blog").failed_attempt("blog").claimed("blog", 2).written().completed()
         gateway.visits = [Visit(history.events)]
         shown = " ".join(seen(command.in_terminal("watch", ID).out).split())
-        assert "Blog post, attempt 1 failed: The model is busy. It is tried again at" in shown
+        failed = "Blog post, attempt 1 of 5 failed (rate-limited): The model is busy. It is tried again at"
+        assert failed in shown
+
+    @pytest.mark.parametrize("is_terminal", [True, False])
+    def test_a_lost_attempt_is_told(self, gateway: Gateway, command: Command, is_terminal: bool) -> None:
+        gateway.visits = [Visit(History().requested().claimed("blog").claimed("blog", 2).written().completed().events)]
+        told = command.in_terminal("watch", ID) if is_terminal else command.run("watch", ID)
+        assert "Blog post, attempt 1 of 5 was lost" in " ".join(seen(told.out).split())
 
     def test_words_of_others_command_nothing(self, gateway: Gateway, command: Command) -> None:
         history = History().requested(topic=TRAP).claimed("blog").failed_attempt("blog", why=TRAP)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cli.frames import frame_of
 from cli.progress import TEXT_KEPT, Progress, State, Step, evolve
-from cli.steps import event_in_words, outcome_in_words, words_of
+from cli.steps import event_in_words, loss_in_words, outcome_in_words, words_of
 from tests.cli.given import BUSY, ID, History, Json, delta
 
 NOON = datetime.fromisoformat("2026-11-22T12:00:00+00:00")
@@ -188,7 +188,27 @@ class TestLines:
 
     def test_a_failed_attempt_is_told_with_its_reason_and_its_retry(self) -> None:
         told = event_in_words(frame_of(History().requested().claimed("blog").failed_attempt("blog").events[-1]))
-        assert f"An attempt at blog failed. {BUSY}. It is tried again at " in told
+        assert f"Blog post, attempt 1 of 5 failed (rate-limited): {BUSY}. It is tried again at " in told
+
+    @pytest.mark.parametrize(("is_known", "why"), [(False, BUSY), (False, "It may have been billed."), (True, BUSY)])
+    def test_a_failed_attempt_that_may_have_been_billed_says_so_once(self, is_known: bool, why: str) -> None:
+        failed = History().requested().claimed("blog").failed_attempt("blog", why=why).events[-1]
+        told = event_in_words(frame_of({**failed, "data": {**failed["data"], "cost_known": is_known}}))
+        assert told.count("may have been billed") == (0 if is_known else 1)
+
+    def test_an_attempt_that_never_ended_is_told_as_lost(self) -> None:
+        step = after(History().requested().claimed("blog").claimed("blog", 2)).steps["blog"]
+        told = "Blog post, attempt 1 of 5 was lost: its process died or fell silent. It may have been billed."
+        assert loss_in_words(step) == told
+
+    def test_a_lost_attempt_is_told_although_the_next_ones_text_came_first(self) -> None:
+        *before, second = History().requested().claimed("blog").claimed("blog", 2).events
+        step = after(*before, delta("Tea", attempt=2), second).steps["blog"]
+        assert (step.attempt, step.lost, step.text) == (2, 1, "Tea")
+
+    def test_an_attempt_that_failed_is_not_lost(self) -> None:
+        steps = after(History().requested().claimed("blog").failed_attempt("blog").claimed("blog", 2)).steps
+        assert loss_in_words(steps["blog"]) == ""
 
     def test_a_reason_that_the_server_told_is_not_repeated(self) -> None:
         frame = {

@@ -26,7 +26,16 @@ from contracts.websocket import (
 )
 from contracts.works import Work
 from tests.contracts.generated import events, quick
-from tests.contracts.given import as_recorded, attempt_failed, blog_written, claimed, gave_up, posted, requested
+from tests.contracts.given import (
+    REFUSED,
+    as_recorded,
+    attempt_failed,
+    blog_written,
+    claimed,
+    gave_up,
+    posted,
+    requested,
+)
 
 FRAMES = {**FIRST_FRAMES, **LATER_FRAMES}
 TO_CLIENT = (EventFrame, DeltaFrame, Accepted, Pong, Heartbeat, ErrorFrame)
@@ -112,7 +121,7 @@ class TestToTheClient:
 class TestSentences:
     def test_further_attempt_is_counted(self) -> None:
         assert sentence_of(claimed("blog")) == "Writing the blog post"
-        assert sentence_of(claimed("social:x", attempt=2)) == "Writing the post for x, attempt 2"
+        assert sentence_of(claimed("social:x", attempt=2)) == "Writing the post for x, attempt 2 of 5"
 
     def test_artefact_is_named(self) -> None:
         assert sentence_of(blog_written()).startswith("Wrote the blog post: ")
@@ -120,4 +129,9 @@ class TestSentences:
 
     def test_failure_says_why_and_when_it_is_tried_again(self) -> None:
         told = sentence_of(attempt_failed("blog"))
-        assert "The model has too much to do." in told and told.endswith("12:01:00 UTC")
+        assert told == (
+            "Writing the blog post is tried again at 12:01:00 UTC, attempt 2 of 5: The model has too much to do."
+        )
+
+    def test_work_that_was_given_up_is_named(self) -> None:
+        assert sentence_of(gave_up("blog")) == f"Writing the blog post was given up: {REFUSED.message}"

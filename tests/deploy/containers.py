@@ -99,6 +99,8 @@ class Containers:
         service = self._services[name]
         target = service["build"]["target"]
         told = dockerfile()[target].variables | self._moved(service.get("environment", {}))
+        if "PRESSROOM_ANSWERS" in told:  # a volume of its own
+            told["PRESSROOM_ANSWERS"] = str(self._folder / f"answers-{name}")
         command = service["command"]
         if name == "gateway":
             self.port = free_port()

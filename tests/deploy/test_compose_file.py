@@ -149,7 +149,11 @@ class TestBounds:
                 assert re.search(r":\d+\.\d+", service["image"])
 
     def test_what_is_kept_lies_in_volumes(self, variables: dict[str, str], services: dict[str, Service]) -> None:
-        assert set(composed(variables)["volumes"]) == {"log", "tables", "pictures"}
+        answers = {f"answers-{stage}" for stage in STAGES}
+        assert set(composed(variables)["volumes"]) == {"log", "tables", "pictures", *answers}
+        for stage in STAGES:
+            places = {one["source"]: one["target"] for one in services[stage]["volumes"]}
+            assert places[f"answers-{stage}"] == services[stage]["environment"]["PRESSROOM_ANSWERS"]
         for name in SERVERS:
             assert any("/data" in f"{one}" or "/var/lib/postgresql" in f"{one}" for one in services[name]["volumes"])
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.system.system import System
+from tests.waiting import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("system")]
 
@@ -72,8 +73,32 @@ async def test_a_model_that_stays_away_ends_the_workflow_with_a_reason(system: S
 async def test_a_hanging_picture_holds_up_nobody_else(system: System) -> None:
     await system.standin.rule(when={"kind": "image", "topic_contains": "hangs"}, do={"hang": True})
     hanging = await system.request("A picture that hangs")
-    await system.until_event(hanging, "work-claimed", work="illustration")
-    others = await asyncio.gather(*(system.request(f"Tea number {number}") for number in range(5)))
+
+    async def hangs() -> bool:
+        return any(call.outcome == "hung" for call in await system.standin.calls())
+
+    await until(hangs, "the picture's call hangs")
+    others = await asyncio.gather(*(system.request(f"Tea number {number}") for number in range(20)))
     closed = await system.until_closed(others)
     assert {events[-1]["event"] for events in closed.values()} == {"workflow-completed"}
-    assert (await system.events(hanging))[-1]["event"] != "workflow-completed"
+    (call,) = [call for call in await system.standin.calls() if call.outcome == "hung"]
+    assert call.ended_at is None  # through all of it, and in its first attempt
+    assert [one["event"] for one in await system.events(hanging)].count("attempt-failed") == 0
+    await system.http.post(f"/workflows/{hanging}/cancel")
+
+
+async def test_as_many_hanging_pictures_as_there_are_slots_hold_up_no_text(system: System) -> None:
+    await system.standin.rule(when={"kind": "image", "topic_contains": "hangs"}, do={"hang": True})
+    hanging = await asyncio.gather(*(system.request(f"Picture {number} that hangs") for number in range(16)))
+
+    async def all_hang() -> bool:
+        return sum(call.outcome == "hung" for call in await system.standin.calls()) == len(hanging)
+
+    await until(all_hang, "every slot of the illustrator is taken")
+    other = await system.request("Tea", platforms=["linkedin", "x"])
+    for platform in ("linkedin", "x"):
+        await system.until_event(other, "social-post-written", platform=platform)
+    await system.http.post(f"/workflows/{hanging[0]}/cancel")  # one slot is free again
+    await system.until_event(other, "workflow-completed")
+    for workflow_id in hanging[1:]:
+        await system.http.post(f"/workflows/{workflow_id}/cancel")

@@ -29,7 +29,7 @@ class Finds:
     """A scout that finds these pages."""
 
     def __init__(self, *pages: Page) -> None:
-        self._found = Found("What the pages say. [1]", pages, USAGE)
+        self._found = Found("What the pages say. [1]", pages, USAGE, NOW)
 
     async def find_sources(self, asked: WorkflowRequested, say: Say) -> Found:
         return self._found
@@ -37,7 +37,7 @@ class Finds:
 
 async def research(*pages: Page) -> RecordResearch:
     given = attempt(Work.RESEARCH, requested(research=True))
-    record = await gather_sources(given, Tools(Finds(*pages), now=lambda: NOW))
+    record = await gather_sources(given, Tools(Finds(*pages)))
     assert isinstance(record, RecordResearch)
     return record
 
@@ -50,7 +50,7 @@ class TestWhatIsRecorded:
             (2, "https://b.org"),
         ]
 
-    async def test_each_source_says_when_it_was_read(self) -> None:
+    async def test_each_source_says_when_it_was_found(self) -> None:
         record = await research(Page("https://a.org", "A"))
         assert record.sources[0].retrieved_at == NOW
 
