@@ -7,7 +7,7 @@ a refused permission fails the call that waits instead of timing it out; a broke
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
@@ -26,6 +26,9 @@ log = structlog.get_logger("nats")
 
 RECONNECT_WAIT_S = 0.25
 """Between two tries to reach the server again; nats-py tries for ever with a negative maximum."""
+
+CONNECT_TIMEOUT_S, TRY_ANOTHER_AFTER_S = 5.0, 1.0
+"""For a server to say hello; where there are others, a frozen or unreachable one is not waited for that long."""
 
 PENDING_BYTES_MAX = 16 * 1024**2
 
@@ -56,8 +59,8 @@ class _Question:
 class Connection:
     """One connection of one user. `closed` is done when it has ended for good, with no way to reconnect."""
 
-    def __init__(self, user: str) -> None:
-        self._user = user
+    def __init__(self, user: str, servers: Sequence[str]) -> None:
+        self._user, self._servers = user, servers
         self._client = Client()
         self._questions: dict[str, _Question] = {}
         self._asked = 0
@@ -70,9 +73,12 @@ class Connection:
 
     @classmethod
     async def open(cls, url: str, *, user: str, password: str, name: str) -> "Connection":
-        """Connects, waiting as long as it takes for the server to be there. Raises NotAllowed for a wrong password."""
-        connection = cls(user)
-        connecting = asyncio.create_task(connection._connect(url, password, name))
+        """Connects, waiting as long as it takes for a server to be there. Raises NotAllowed for a wrong password.
+
+        `url`: of the server, or of every server of a cluster, with commas in between: any one of them will do.
+        """
+        connection = cls(user, [server.strip() for server in url.split(",")])
+        connecting = asyncio.create_task(connection._connect(password, name))
         await asyncio.wait({connecting, connection._refused}, return_when=asyncio.FIRST_COMPLETED)
         if connection._refused.done():  # nats-py would go on trying for ever
             connecting.cancel()
@@ -83,8 +89,13 @@ class Connection:
         return connection
 
     @property
+    def has_cluster(self) -> bool:
+        """Are there several servers, of which another takes over what one that dies has led?"""
+        return len(self._servers) > 1
+
+    @property
     def is_up(self) -> bool:
-        """Is the server connected at this moment?"""
+        """Is a server connected at this moment?"""
         return self._client.is_connected
 
     async def ask(
@@ -161,9 +172,9 @@ class Connection:
 
     # ------------------------------------------------------------ what the client tells
 
-    async def _connect(self, url: str, password: str, name: str) -> None:
+    async def _connect(self, password: str, name: str) -> None:
         await self._client.connect(
-            url,
+            list(self._servers),
             user=self._user,
             password=password,
             name=name,
@@ -174,7 +185,7 @@ class Connection:
             closed_cb=self._heard_close,
             max_reconnect_attempts=-1,
             reconnect_time_wait=RECONNECT_WAIT_S,  # pyright: ignore[reportArgumentType]  (it sleeps for that long)
-            connect_timeout=5,
+            connect_timeout=TRY_ANOTHER_AFTER_S if self.has_cluster else CONNECT_TIMEOUT_S,  # pyright: ignore[reportArgumentType]  (as above)
             ping_interval=10,
             allow_reconnect=True,
         )

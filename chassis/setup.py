@@ -6,6 +6,7 @@ python -m chassis.setup       safe to repeat; run it before the services start
 import asyncio
 import json
 import sys
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Any, cast
@@ -21,6 +22,13 @@ from contracts.services import STAGES
 
 NOT_FOUND = 404
 TIMEOUT_S = 10.0
+
+PATIENCE_S, TRY_AGAIN_S = 40.0, 0.2
+"""For servers of a cluster that have yet to agree who leads: usual is 1 to 3 s, a server that is away makes it 10 s.
+All that set-up asks for is safe to ask for again."""
+
+NOT_READY = (10004, 10005, 10008, 10009, 10118, 10119)
+"""JetStream's codes for it: the cluster or the stream has no leader at the moment, or lacks servers."""
 
 UNDER_WAY_S, LOOK_AGAIN_S = 2.0, 0.1
 """Another set-up makes the log right after its id, within milliseconds on one server. Later it has crashed."""
@@ -75,8 +83,7 @@ async def _reconcile_epoch(connection: Connection) -> str:
 async def _give_epoch(connection: Connection, *, last: int) -> str:
     """`last`: the sequence of the id that was found, 0 where there was none. Only behind that one is it written."""
     epoch, fence = str(uuid.uuid4()), {"Nats-Expected-Last-Subject-Sequence": str(last)}
-    answer = await connection.ask(EPOCH, epoch.encode(), headers=fence, timeout_s=TIMEOUT_S)
-    told = cast(dict[str, Any], json.loads(answer.data))
+    told = await _ask(connection, EPOCH, epoch.encode(), headers=fence)
     if told.get("error", {}).get("err_code") == WRONG_LAST_SEQUENCE:
         return ""  # another set-up was first: its id is the log's
     _raise_refusal(told, "take the log's id")
@@ -106,8 +113,26 @@ async def _reconcile_consumer(connection: Connection, wanted: Mapping[str, Any])
 
 
 async def _call(connection: Connection, name: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    answer = await connection.ask(f"$JS.API.{name}", json.dumps(request).encode(), timeout_s=TIMEOUT_S)
-    return cast(dict[str, Any], json.loads(answer.data))
+    return await _ask(connection, f"$JS.API.{name}", json.dumps(request).encode())
+
+
+async def _ask(
+    connection: Connection, subject: str, payload: bytes, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """What JetStream answers, once a cluster is ready to answer. Raises NoAnswer, NotAllowed."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        is_last = time.monotonic() > until
+        try:
+            answer = await connection.ask(subject, payload, headers=headers, timeout_s=TIMEOUT_S)
+        except NoAnswer:
+            if is_last or not connection.has_cluster:
+                raise
+        else:
+            told = cast(dict[str, Any], json.loads(answer.data))
+            if is_last or told.get("error", {}).get("err_code") not in NOT_READY:
+                return told
+        await asyncio.sleep(TRY_AGAIN_S)
 
 
 def _is_missing(answer: Mapping[str, Any]) -> bool:

@@ -22,6 +22,9 @@ SET_UP = "set-up"
 USERS = (SET_UP, GATEWAY, *STAGES, PROJECTOR)
 """Who has a user of its own on NATS: the set-up step, and each service."""
 
+CLUSTER, ROUTES = "pressroom", "routes"
+"""What the servers call themselves, with their number where there are several; and whom they meet each other as."""
+
 MESSAGE_BYTES_MAX = 1024**2
 """Of one event with its headers: nats-server's own default for a payload."""
 
@@ -134,6 +137,18 @@ class Variable:
     name: str
 
 
+@dataclass(frozen=True)
+class Node:
+    """One server of a cluster that keeps the log together: its number from 1, and where the servers meet each other.
+
+    `routes`: the port of each of them on this machine, its own included, by number. `password`: theirs alone.
+    """
+
+    number: int
+    routes: Mapping[int, int]
+    password: str
+
+
 def server_config(
     passwords: Mapping[str, str | Variable],
     *,
@@ -141,15 +156,17 @@ def server_config(
     store_dir: Path,
     store_bytes_max: int,
     host: str = "127.0.0.1",
+    node: Node | None = None,
 ) -> str:
-    """A nats-server configuration for one node, with every user and its rights.
+    """A nats-server configuration for one server, with every user and its rights.
 
     `passwords`: by user name, one for each of USERS. `store_bytes_max`: of everything that the server may store.
+    `node`: which server of a cluster it is; None where it is the only one.
     """
     users = "\n".join(_user(user, passwords[user]) for user in USERS)
     return f"""\
 # Written by Pressroom from its declared topology; changes made here are lost.
-server_name: pressroom
+server_name: {CLUSTER if node is None else f"{CLUSTER}-{node.number}"}
 listen: "{host}:{port}"
 max_payload: {MESSAGE_BYTES_MAX}
 jetstream {{
@@ -162,6 +179,19 @@ authorization {{
   users: [
 {users}
   ]
+}}
+{"" if node is None else _cluster(node)}"""
+
+
+def _cluster(node: Node) -> str:
+    """Where this server meets the others, on this machine alone."""
+    routes = [f"nats-route://{ROUTES}:{node.password}@127.0.0.1:{port}" for port in node.routes.values()]
+    return f"""\
+cluster {{
+  name: {CLUSTER}
+  listen: "127.0.0.1:{node.routes[node.number]}"
+  authorization {{ user: {ROUTES}, password: {json.dumps(node.password)} }}
+  routes: {json.dumps(routes)}
 }}
 """
 
