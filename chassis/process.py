@@ -17,6 +17,7 @@ from chassis.deltas import delta_streams
 from chassis.event_store import NotAllowed
 from chassis.health import Health, served
 from chassis.jetstream_store import JetStreamStore
+from chassis.keeper import Keeper
 from chassis.presence import Load, announced
 from chassis.runner import Runner
 from chassis.settings import Settings, load_settings
@@ -111,7 +112,8 @@ async def _work(
         streams=delta_streams(connection, stage.name),
     )
     await connection.subscribe(subjects.every_live(WorkflowCancelled), _calls_off(runner))
-    consumer = Consumer(connection, stage.name, runner.run, slots=settings.concurrency)
+    keeper = Keeper(connection, stage.name, ack_wait_s=settings.ack_wait_s)
+    consumer = Consumer(connection, stage.name, runner.run, slots=settings.concurrency, keeper=keeper)
     health.watch(
         nats=lambda: None if connection.is_up else "there is no connection to NATS", consumer=lambda: consumer.trouble
     )

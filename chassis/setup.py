@@ -17,15 +17,16 @@ from chassis.jetstream_log import BUCKET, EPOCH
 from chassis.jetstream_store import STREAM, WRONG_LAST_SEQUENCE
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
-from chassis.topology import SET_UP, bucket, consumer, stream
+from chassis.topology import SET_UP, bucket, consumer, consumer_create, stream
 from contracts.services import STAGES
 
 NOT_FOUND = 404
 TIMEOUT_S = 10.0
 
-PATIENCE_S, TRY_AGAIN_S = 40.0, 0.2
+PATIENCE_S, TRY_AGAIN_S, SILENCE_S = 40.0, 0.2, 1.5
 """For servers of a cluster that have yet to agree who leads: usual is 1 to 3 s, a server that is away makes it 10 s.
-All that set-up asks for is safe to ask for again."""
+What is asked while nobody leads is lost: so silence is waited for no longer than that, and all that set-up asks for is
+safe to ask for again."""
 
 NOT_READY = (10004, 10005, 10008, 10009, 10118, 10119)
 """JetStream's codes for it: the cluster or the stream has no leader at the moment, or lacks servers."""
@@ -108,7 +109,7 @@ async def _reconcile_consumer(connection: Connection, wanted: Mapping[str, Any])
     verb = "create" if _is_missing(found) else "change"
     what = f"{verb} the consumer {name}" + (f" ({'; '.join(differences)})" if differences else "")
     request = {"stream_name": STREAM, "config": wanted}
-    _raise_refusal(await _call(connection, f"CONSUMER.DURABLE.CREATE.{STREAM}.{name}", request), what)
+    _raise_refusal(await _ask(connection, consumer_create(name), json.dumps(request).encode()), what)
     return f"{verb}d the consumer {name}"
 
 
@@ -120,11 +121,11 @@ async def _ask(
     connection: Connection, subject: str, payload: bytes, headers: dict[str, str] | None = None
 ) -> dict[str, Any]:
     """What JetStream answers, once a cluster is ready to answer. Raises NoAnswer, NotAllowed."""
-    until = time.monotonic() + PATIENCE_S
+    until, timeout_s = time.monotonic() + PATIENCE_S, SILENCE_S if connection.has_cluster else TIMEOUT_S
     while True:
         is_last = time.monotonic() > until
         try:
-            answer = await connection.ask(subject, payload, headers=headers, timeout_s=TIMEOUT_S)
+            answer = await connection.ask(subject, payload, headers=headers, timeout_s=timeout_s)
         except NoAnswer:
             if is_last or not connection.has_cluster:
                 raise

@@ -92,6 +92,11 @@ def consumer(stage: str, *, ack_wait_s: float) -> dict[str, Any]:
     }
 
 
+def consumer_create(stage: str) -> str:
+    """Where JetStream makes this stage's consumer, and no other."""
+    return f"$JS.API.CONSUMER.DURABLE.CREATE.{STREAM}.{stage}"
+
+
 @dataclass(frozen=True)
 class Rights:
     """What one user may publish and listen to."""
@@ -101,7 +106,7 @@ class Rights:
 
 
 def rights(user: str) -> Rights:
-    """The rights of this user. Only set-up may change streams and consumers, or purge."""
+    """The rights of this user. Only set-up may change streams or purge; a stage may make its own consumer again."""
     answers = f"{inbox_of(user)}.>"
     if user == SET_UP:
         return Rights(("$JS.API.>", BUCKET_SUBJECTS), (answers,))
@@ -123,6 +128,7 @@ def rights(user: str) -> Rights:
             subjects.may_stream(user),
             f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{user}",
             consumer_info(user),
+            consumer_create(user),
             f"$JS.ACK.{STREAM}.{user}.>",
             DIRECT_GET,
         ),

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from local.console import Console
-from local.nats import Nats, nats_servers, settle_nodes
+from local.nats import Nats, nats_servers, node_names, settle_nodes
 from local.postgres import ADMIN, Postgres
 from local.s3 import S3, S3Access
 from local.spawn import noted_processes
@@ -30,6 +30,11 @@ class Running:
     @property
     def nats_url(self) -> str:
         return self._nats.url
+
+    @property
+    def nats_names(self) -> list[str]:
+        """What the server is called, or each of several."""
+        return node_names(self._data)
 
     @property
     def passwords(self) -> Mapping[str, str]:

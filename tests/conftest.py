@@ -11,9 +11,11 @@ import structlog
 from local.standin.control import StandIn
 from local.standin.server import make_server
 from tests.listening import listener
+from tests.nodes import VARIABLE
 
 for name in [name for name in os.environ if name.startswith(("OPENAI_", "TAVILY_", "PRESSROOM_"))]:
-    del os.environ[name]
+    if name != VARIABLE:
+        del os.environ[name]
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 

@@ -17,6 +17,7 @@ from chassis.topology import SET_UP
 from contracts.subjects import WorkflowKey
 from local.servers import Running, servers
 from tests.chassis.plant import ACK_WAIT_S, Plant, settings
+from tests.nodes import NODES
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def lines() -> Generator[list[EventDict]]:
 
 @pytest.fixture(scope="session")
 def nats_server() -> Generator[Running]:
-    with servers(nats=True) as running:
+    with servers(nats=True, nodes=NODES) as running:
         asyncio.run(_set_up(running))
         yield running
 
@@ -58,7 +59,7 @@ async def plant(nats_server: Running) -> AsyncGenerator[Plant]:
 @pytest.fixture
 async def own_plant() -> AsyncGenerator[Plant]:
     """A NATS server for this test alone, to be broken as it pleases."""
-    async with servers(nats=True) as running, AsyncExitStack() as stack:
+    async with servers(nats=True, nodes=NODES) as running, AsyncExitStack() as stack:
         await _set_up(running)
         yield Plant(running, stack)
 
@@ -66,7 +67,7 @@ async def own_plant() -> AsyncGenerator[Plant]:
 @pytest.fixture
 async def bare_plant() -> AsyncGenerator[Plant]:
     """A NATS server on which set-up has not run yet."""
-    async with servers(nats=True) as running, AsyncExitStack() as stack:
+    async with servers(nats=True, nodes=NODES) as running, AsyncExitStack() as stack:
         yield Plant(running, stack)
 
 

@@ -19,6 +19,7 @@ from contracts.events import BlogWritten, Event, WorkClaimed
 from contracts.subjects import WorkflowKey
 from contracts.works import Work
 from local.servers import Running
+from tests.nodes import NODES
 
 ACK_WAIT_S = 2.0
 """The shortest that may be set, so that a test waits no longer than it must."""
@@ -61,11 +62,12 @@ class Plant:
         return settings(**usual | changes)
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends the server a signal. A killed one is started again at once."""
-        os.kill(self.running.pid("nats"), number)
+        """Sends the server a signal, or each of several. A killed one is started again at once."""
+        for name in self.running.nats_names:
+            os.kill(self.running.pid(name), number)
 
     async def kill(self, *connections: Connection) -> None:
-        """Ends the server with kill -9, and waits until these are connected to the next one."""
+        """Ends the server, or all of them, with kill -9, and waits until these are connected to the next one."""
         reconnected = [asyncio.Event() for _ in connections]
         for connection, event in zip(connections, reconnected, strict=True):
             connection.on_reconnect.append(event.set)
@@ -76,7 +78,7 @@ class Plant:
 
 def settings(**fields: Any) -> Settings:
     """The defaults, with these changed."""
-    told: dict[str, Any] = {"log_bytes_max": 1024**3} | fields
+    told: dict[str, Any] = {"log_bytes_max": 1024**3, "log_replicas": NODES} | fields
     return Settings(**told)
 
 

@@ -22,6 +22,7 @@ from local.spawn import noted_processes
 from local.standin.control import StandIn
 from local.state import DataDirectory
 from local.supervisor import REGISTER
+from tests.nodes import NODES
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,8 +35,10 @@ Read = dict[str, Any]
 class System:
     """`./run up` in a process of its own. Nothing here ever reaches a paid model."""
 
-    def __init__(self, data: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        self.data, self._arguments = data, arguments
+    def __init__(
+        self, data: Path, *arguments: str, environment: Mapping[str, str] | None = None, nodes: int = NODES
+    ) -> None:
+        self.data, self._arguments, self._nodes = data, arguments, nodes
         self._words = data.parent / "up.err"
         # An empty value also unsets what a `.env` of the person who runs the tests may hold.
         unpaid = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": "", "TAVILY_API_KEY": "", "PRESSROOM_STANDIN_LATENCY_S": "0"}
@@ -61,7 +64,8 @@ class System:
         self.standin = StandIn(f"http://127.0.0.1:{DataDirectory(self.data).port('stand-in')}")
 
     def _spawn(self) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "cli", "up", "--data", str(self.data), "--port", "0", *self._arguments]
+        where = ["--data", str(self.data), "--port", "0", "--nodes", str(self._nodes)]
+        command = [sys.executable, "-m", "cli", "up", *where, *self._arguments]
         with self._words.open("a") as words:
             return subprocess.Popen(
                 command, cwd=ROOT, env=self._environment, stdout=subprocess.PIPE, stderr=words, text=True
