@@ -113,6 +113,7 @@ class Consumer:
     async def refused(self, why: str) -> None:
         """The server does not serve this consumer at the moment; said in the health and, now and then, in the log."""
         self.trouble = f"the consumer {self.stage} is refused: {why}"
+        self.connection.unserved()
         if self._seldom.allows(why, time.monotonic()):
             log.warning("pull refused", stage=self.stage, why=why)
         if self._keeper:
@@ -185,6 +186,7 @@ class _Slot:
                 await asyncio.sleep(REFUSED_PAUSE_S)
                 return None
             self._consumer.trouble = None
+            self._connection.served()
             if not status:
                 return message
             if status != HEARTBEAT:  # the pull has expired
