@@ -134,6 +134,7 @@ class TestWhenTheLeaderDies:
         self, cluster_plant: Plant, key: WorkflowKey, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(jetstream_store, "APPEND_TRY_S", 0)  # sent, not waited for, and sent again
+        monkeypatch.setattr(jetstream_store, "APPEND_TIMEOUT_S", 0.5)
         store = await cluster_plant.store(WRITER)
         with pytest.raises((Conflict, OutcomeUnknown)):
             await store.append(await store.read(key), claimed(), id="one")
