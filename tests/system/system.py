@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import websockets
 from contracts.envelope import Recorded
 from contracts.events import EVENT_TYPES, Event
 from contracts.subjects import WorkflowKey
+from local.nats import node_names
 from local.spawn import noted_processes
 from local.standin.control import StandIn
 from local.state import DataDirectory
@@ -120,6 +122,10 @@ class System:
     def one_more(self, service: str) -> list[str]:
         """The command that adds a process of this service to the running system."""
         return [sys.executable, "-m", "cli", "service", service, "--data", str(self.data)]
+
+    def a_nats_server(self) -> str:
+        """The NATS server, or any one of three."""
+        return random.choice(node_names(DataDirectory(self.data)))
 
     async def kill_and_see_it_back(self, name: str) -> None:
         """Kills a process and waits until the supervisor has started another in its place."""
