@@ -5,9 +5,10 @@ a refused permission fails the call that waits instead of timing it out; a broke
 """
 
 import asyncio
+import random
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
@@ -17,7 +18,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
-from nats.errors import SlowConsumerError
+from nats.errors import ProtocolError, SlowConsumerError
 
 from chassis.event_store import NotAllowed
 from chassis.telemetry import Seldom
@@ -27,7 +28,16 @@ log = structlog.get_logger("nats")
 RECONNECT_WAIT_S = 0.25
 """Between two tries to reach the server again; nats-py tries for ever with a negative maximum."""
 
+CONNECT_TIMEOUT_S, TRY_ANOTHER_AFTER_S = 5.0, 1.0
+"""For a server to say hello; where there are others, a frozen or unreachable one is not waited for that long."""
+
+UNSERVED_S, UNSERVED_MAX_S = 4.0, 60.0
+"""A server of a cluster that has not served for so long may be frozen, or cut off from the others: another one is
+tried. Where that does not help, each further try comes after twice the time."""
+
 PENDING_BYTES_MAX = 16 * 1024**2
+
+API = "$JS.API."
 
 STATUS = "Status"
 """The header in which the server says how a request went; an answer with data has none."""
@@ -56,13 +66,16 @@ class _Question:
 class Connection:
     """One connection of one user. `closed` is done when it has ended for good, with no way to reconnect."""
 
-    def __init__(self, user: str) -> None:
-        self._user = user
-        self._client = Client()
+    def __init__(self, user: str, servers: Sequence[str]) -> None:
+        self._user, self._servers = user, servers
+        self._client = _Client()
         self._questions: dict[str, _Question] = {}
         self._asked = 0
         self._seldom = Seldom()
         self._inbox, self._closing = "", False
+        self._unserved_since: float | None = None
+        self._unserved_s = UNSERVED_S
+        self._moving: asyncio.Task[None] | None = None
         self.on_reconnect: list[Callable[[], None]] = []
         self.on_messages_dropped: list[Callable[[], None]] = []
         self._refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -70,9 +83,14 @@ class Connection:
 
     @classmethod
     async def open(cls, url: str, *, user: str, password: str, name: str) -> "Connection":
-        """Connects, waiting as long as it takes for the server to be there. Raises NotAllowed for a wrong password."""
-        connection = cls(user)
-        connecting = asyncio.create_task(connection._connect(url, password, name))
+        """Connects, waiting as long as it takes for a server to be there. Raises NotAllowed for a wrong password.
+
+        `url`: of the server, or of every server of a cluster, with commas in between: any one of them will do.
+        """
+        servers = [server.strip() for server in url.split(",")]
+        random.shuffle(servers)  # so that not everybody is on the first one
+        connection = cls(user, servers)
+        connecting = asyncio.create_task(connection._connect(password, name))
         await asyncio.wait({connecting, connection._refused}, return_when=asyncio.FIRST_COMPLETED)
         if connection._refused.done():  # nats-py would go on trying for ever
             connecting.cancel()
@@ -83,8 +101,13 @@ class Connection:
         return connection
 
     @property
+    def has_cluster(self) -> bool:
+        """Are there several servers, of which another takes over what one that dies has led?"""
+        return len(self._servers) > 1
+
+    @property
     def is_up(self) -> bool:
-        """Is the server connected at this moment?"""
+        """Is a server connected at this moment?"""
         return self._client.is_connected
 
     async def ask(
@@ -114,10 +137,29 @@ class Connection:
                 while not answers or not until(answers[-1]):
                     answers.append(_good(await question.answers.get(), subject))
         except TimeoutError as late:
+            self.unserved()
             raise NoAnswer(f"no answer within {timeout_s:g} s") from late
+        except NobodyThere:
+            self.unserved()
+            raise
         finally:
             del self._questions[token]
+        if not subject.startswith(API):  # a server that is cut off still answers from what it knew
+            self.served()
         return answers
+
+    def served(self) -> None:
+        """The server, with the others, has done what it is there for."""
+        self._unserved_since, self._unserved_s = None, UNSERVED_S
+
+    def unserved(self) -> None:
+        """The server has not done what it is there for; after a while of that another one is tried."""
+        now = time.monotonic()
+        self._unserved_since = self._unserved_since or now
+        if self.has_cluster and self.is_up and now - self._unserved_since >= self._unserved_s:
+            self._unserved_since, self._unserved_s = now, min(2 * self._unserved_s, UNSERVED_MAX_S)
+            log.warning("trying another server", why="this one does not serve")
+            self._moving = asyncio.create_task(self._client.force_reconnect())
 
     async def publish(
         self, subject: str, payload: bytes = b"", *, reply: str = "", headers: dict[str, str] | None = None
@@ -161,9 +203,9 @@ class Connection:
 
     # ------------------------------------------------------------ what the client tells
 
-    async def _connect(self, url: str, password: str, name: str) -> None:
+    async def _connect(self, password: str, name: str) -> None:
         await self._client.connect(
-            url,
+            list(self._servers),
             user=self._user,
             password=password,
             name=name,
@@ -174,9 +216,10 @@ class Connection:
             closed_cb=self._heard_close,
             max_reconnect_attempts=-1,
             reconnect_time_wait=RECONNECT_WAIT_S,  # pyright: ignore[reportArgumentType]  (it sleeps for that long)
-            connect_timeout=5,
+            connect_timeout=TRY_ANOTHER_AFTER_S if self.has_cluster else CONNECT_TIMEOUT_S,  # pyright: ignore[reportArgumentType]  (as above)
             ping_interval=10,
             allow_reconnect=True,
+            dont_randomize=True,  # `open` has: so the next one is always another one
         )
         self._inbox = self._client.new_inbox()
         await self.subscribe(f"{self._inbox}.*", self._heard_answer)
@@ -220,6 +263,30 @@ class Connection:
         for question in self._questions.values():
             if only is None or question.subject.lower() == only.lower():
                 question.answers.put_nowait(why)
+
+
+class _Client(Client):
+    """nats-py's client, whose reading ends for good at a message that it cannot take apart: whoever may send something
+    could make a process deaf until its pings are missed, half a minute later."""
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        try:
+            return await super()._process_headers(headers)  # pyright: ignore[reportUnknownMemberType]
+        except (IndexError, ValueError):  # the message then has none, which its reader finds out
+            return None
+
+    def _build_message(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
+    ) -> Msg:
+        """A subject that is no text is told as one that nobody uses."""
+        subject, reply = (name.decode(errors="replace").encode() for name in (subject, reply))
+        return super()._build_message(sid, subject, reply, data, headers)
+
+    async def _read_loop(self) -> None:
+        await super()._read_loop()
+        if self.is_connected:  # nothing else has noticed that it ended
+            log.error("connection made anew", why="something came that cannot be read")
+            await self._process_op_err(ProtocolError())
 
 
 def inbox_of(user: str) -> str:

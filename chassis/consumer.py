@@ -17,6 +17,7 @@ from nats.aio.msg import Msg
 
 from chassis.connection import STATUS, Connection, Disconnected
 from chassis.jetstream_store import STREAM
+from chassis.keeper import Keeper
 from chassis.telemetry import Seldom
 from contracts.envelope import ID
 from contracts.subjects import BadToken, EventSubject, WorkflowKey, parse
@@ -86,11 +87,13 @@ Handle = Callable[[PulledDelivery], Awaitable[None]]
 class Consumer:
     """The slots of one process. `handle` does what a delivery brings; `slots` is how many may run at once.
 
-    `busy`: how many of them hold a delivery now.
+    `keeper`: looks after the consumer where it is refused. `busy`: how many of the slots hold a delivery now.
     """
 
-    def __init__(self, connection: Connection, stage: str, handle: Handle, *, slots: int) -> None:
-        self.connection, self.stage, self.handle = connection, stage, handle
+    def __init__(
+        self, connection: Connection, stage: str, handle: Handle, *, slots: int, keeper: Keeper | None = None
+    ) -> None:
+        self.connection, self.stage, self.handle, self._keeper = connection, stage, handle, keeper
         self.stopping = asyncio.Event()
         self.trouble: str | None = None
         self.busy = 0
@@ -107,11 +110,14 @@ class Consumer:
         self.stopping.set()
         self._look_around()
 
-    def refused(self, why: str) -> None:
+    async def refused(self, why: str) -> None:
         """The server does not serve this consumer at the moment; said in the health and, now and then, in the log."""
         self.trouble = f"the consumer {self.stage} is refused: {why}"
+        self.connection.unserved()
         if self._seldom.allows(why, time.monotonic()):
             log.warning("pull refused", stage=self.stage, why=why)
+        if self._keeper:
+            await self._keeper.look()
 
     def _look_around(self) -> None:
         for slot in self._slots:
@@ -170,16 +176,17 @@ class _Slot:
             try:
                 message = await asyncio.wait_for(self._arrived.get(), SILENCE_S)
             except TimeoutError:
-                self._consumer.refused("the server does not answer")
+                await self._consumer.refused("the server does not answer")
                 return None
             if message is None:
                 return None
             status = _status(message)
             if status in REFUSALS:
-                self._consumer.refused(f"{status} {(message.headers or {}).get('Description', '')}".strip())
+                await self._consumer.refused(f"{status} {(message.headers or {}).get('Description', '')}".strip())
                 await asyncio.sleep(REFUSED_PAUSE_S)
                 return None
             self._consumer.trouble = None
+            self._connection.served()
             if not status:
                 return message
             if status != HEARTBEAT:  # the pull has expired

@@ -7,6 +7,7 @@ window of deduplication was seen to swallow fenced events. A writer knows its ow
 
 import asyncio
 import json
+import time
 from typing import Any, cast
 
 from nats.aio.msg import Msg
@@ -35,6 +36,12 @@ DIRECT_GET = f"$JS.API.DIRECT.GET.{STREAM}"
 READ_TIMEOUT_S = 3.0
 APPEND_TIMEOUT_S = 12.0
 """A leader that is killed among three replicas stalls publishing for up to 8 s."""
+
+READ_TRY_S, APPEND_TRY_S = 1.4, 3.0
+"""Of these, for one try where there is a cluster."""
+
+NOBODY_PAUSE_S = 0.1
+"""Between two tries."""
 
 LAG_PAUSES_S = (0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Between reads of a replica that lags."""
@@ -69,27 +76,56 @@ class JetStreamStore:
             "Nats-Expected-Last-Subject-Sequence": str(history.position),
             "Nats-Expected-Last-Subject-Sequence-Subject": history_subject(history.key),
         }
-        try:
-            answer = await self._connection.ask(subject, body, headers=headers | fence, timeout_s=APPEND_TIMEOUT_S)
-        except NobodyThere as absent:
-            raise StoreUnavailable(str(absent)) from absent
-        except NoAnswer as silent:
-            raise OutcomeUnknown(str(silent)) from silent
+        answer = await self._ask(subject, body, headers | fence)
         return decode(subject, headers, body, position=_position(answer))
+
+    async def _ask(self, subject: str, body: bytes, headers: dict[str, str]) -> Msg:
+        """The answer to an append. Raises StoreUnavailable (it had no effect), OutcomeUnknown, NotAllowed.
+
+        A cluster that lost its leader soon has another, and what was sent to the old one is gone: so the event is sent
+        again. The fence lets it in once; where an earlier try was stored the next one is a conflict, behind which the
+        writer finds its own event. A server that is alone is away for as long as it takes: that is told at once.
+        """
+        until, is_doubtful = time.monotonic() + APPEND_TIMEOUT_S, False
+        while True:
+            try:
+                return await self._connection.ask(
+                    subject, body, headers=headers, timeout_s=self._patience_s(until, APPEND_TRY_S)
+                )
+            except NoAnswer as silent:
+                is_doubtful |= not isinstance(silent, NobodyThere)
+                if not self._may_try_again(until):
+                    raise (OutcomeUnknown if is_doubtful else StoreUnavailable)(str(silent)) from silent
+                await asyncio.sleep(NOBODY_PAUSE_S)
+
+    def _patience_s(self, until: float, one_try_s: float) -> float:
+        """How long this try may take: in a cluster it may be lost with a server that died, and is made again."""
+        left_s = max(0.0, until - time.monotonic())
+        return min(left_s, one_try_s) if self._connection.has_cluster else left_s
+
+    def _may_try_again(self, until: float) -> bool:
+        return self._connection.has_cluster and time.monotonic() + NOBODY_PAUSE_S < until
 
     async def _read_once(self, key: WorkflowKey) -> History:
         wanted = {"multi_last": [history_subject(key)]}  # each subject is written once, so these are all
-        try:
-            answers = await self._connection.ask_all(
-                DIRECT_GET, json.dumps(wanted).encode(), until=_is_status, timeout_s=READ_TIMEOUT_S
-            )
-        except NoAnswer as silent:
-            raise StoreUnavailable(str(silent)) from silent
-        *found, end = answers
+        *found, end = await self._ask_all(json.dumps(wanted).encode())
         status = (end.headers or {}).get(STATUS)
         if status not in ("204", "404"):
             raise StoreUnavailable(f"the log answered {status} {(end.headers or {}).get('Description', '')}")
         return as_history(key, [_recorded(message) for message in found])
+
+    async def _ask_all(self, wanted: bytes) -> list[Msg]:
+        """The answers to a read. In a cluster another server is asked where the first one died meanwhile."""
+        until = time.monotonic() + READ_TIMEOUT_S
+        while True:
+            try:
+                return await self._connection.ask_all(
+                    DIRECT_GET, wanted, until=_is_status, timeout_s=self._patience_s(until, READ_TRY_S)
+                )
+            except NoAnswer as silent:
+                if not self._may_try_again(until):
+                    raise StoreUnavailable(str(silent)) from silent
+                await asyncio.sleep(NOBODY_PAUSE_S)
 
 
 def _is_status(message: Msg) -> bool:

@@ -18,6 +18,7 @@ from chassis.deltas import delta_streams
 from chassis.event_store import NotAllowed
 from chassis.health import Health, served
 from chassis.jetstream_store import JetStreamStore
+from chassis.keeper import Keeper
 from chassis.presence import Load, announced
 from chassis.runner import Runner
 from chassis.settings import Settings, load_settings
@@ -114,7 +115,8 @@ async def _work(
         answers=answers,
     )
     await connection.subscribe(subjects.every_live(WorkflowCancelled), _calls_off(runner))
-    consumer = Consumer(connection, stage.name, runner.run, slots=settings.concurrency)
+    keeper = Keeper(connection, stage.name, ack_wait_s=settings.ack_wait_s)
+    consumer = Consumer(connection, stage.name, runner.run, slots=settings.concurrency, keeper=keeper)
     health.watch(
         nats=lambda: None if connection.is_up else "there is no connection to NATS", consumer=lambda: consumer.trouble
     )

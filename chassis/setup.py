@@ -6,6 +6,7 @@ python -m chassis.setup       safe to repeat; run it before the services start
 import asyncio
 import json
 import sys
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Any, cast
@@ -16,11 +17,19 @@ from chassis.jetstream_log import BUCKET, EPOCH
 from chassis.jetstream_store import STREAM, WRONG_LAST_SEQUENCE
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
-from chassis.topology import SET_UP, bucket, consumer, stream
+from chassis.topology import SET_UP, bucket, consumer, consumer_create, stream
 from contracts.services import STAGES
 
 NOT_FOUND = 404
 TIMEOUT_S = 10.0
+
+PATIENCE_S, TRY_AGAIN_S, SILENCE_S = 40.0, 0.2, 1.5
+"""For servers of a cluster that have yet to agree who leads: usual is 1 to 3 s, a server that is away makes it 10 s.
+What is asked while nobody leads is lost: so silence is waited for no longer than that, and all that set-up asks for is
+safe to ask for again."""
+
+NOT_READY = (10004, 10005, 10008, 10009, 10118, 10119)
+"""JetStream's codes for it: the cluster or the stream has no leader at the moment, or lacks servers."""
 
 UNDER_WAY_S, LOOK_AGAIN_S = 2.0, 0.1
 """Another set-up makes the log right after its id, within milliseconds on one server. Later it has crashed."""
@@ -75,8 +84,7 @@ async def _reconcile_epoch(connection: Connection) -> str:
 async def _give_epoch(connection: Connection, *, last: int) -> str:
     """`last`: the sequence of the id that was found, 0 where there was none. Only behind that one is it written."""
     epoch, fence = str(uuid.uuid4()), {"Nats-Expected-Last-Subject-Sequence": str(last)}
-    answer = await connection.ask(EPOCH, epoch.encode(), headers=fence, timeout_s=TIMEOUT_S)
-    told = cast(dict[str, Any], json.loads(answer.data))
+    told = await _ask(connection, EPOCH, epoch.encode(), headers=fence)
     if told.get("error", {}).get("err_code") == WRONG_LAST_SEQUENCE:
         return ""  # another set-up was first: its id is the log's
     _raise_refusal(told, "take the log's id")
@@ -101,13 +109,31 @@ async def _reconcile_consumer(connection: Connection, wanted: Mapping[str, Any])
     verb = "create" if _is_missing(found) else "change"
     what = f"{verb} the consumer {name}" + (f" ({'; '.join(differences)})" if differences else "")
     request = {"stream_name": STREAM, "config": wanted}
-    _raise_refusal(await _call(connection, f"CONSUMER.DURABLE.CREATE.{STREAM}.{name}", request), what)
+    _raise_refusal(await _ask(connection, consumer_create(name), json.dumps(request).encode()), what)
     return f"{verb}d the consumer {name}"
 
 
 async def _call(connection: Connection, name: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    answer = await connection.ask(f"$JS.API.{name}", json.dumps(request).encode(), timeout_s=TIMEOUT_S)
-    return cast(dict[str, Any], json.loads(answer.data))
+    return await _ask(connection, f"$JS.API.{name}", json.dumps(request).encode())
+
+
+async def _ask(
+    connection: Connection, subject: str, payload: bytes, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """What JetStream answers, once a cluster is ready to answer. Raises NoAnswer, NotAllowed."""
+    until, timeout_s = time.monotonic() + PATIENCE_S, SILENCE_S if connection.has_cluster else TIMEOUT_S
+    while True:
+        is_last = time.monotonic() > until
+        try:
+            answer = await connection.ask(subject, payload, headers=headers, timeout_s=timeout_s)
+        except NoAnswer:
+            if is_last or not connection.has_cluster:
+                raise
+        else:
+            told = cast(dict[str, Any], json.loads(answer.data))
+            if is_last or told.get("error", {}).get("err_code") not in NOT_READY:
+                return told
+        await asyncio.sleep(TRY_AGAIN_S)
 
 
 def _is_missing(answer: Mapping[str, Any]) -> bool:

@@ -14,6 +14,9 @@ from chassis.jetstream_store import DIRECT_GET, STREAM
 
 NOT_FOUND = 404
 
+HEARD_WITHIN_S = 10.0
+"""A replica that its leader has not heard for so long is away: usual is once a second."""
+
 
 class ConsumerMissing(StoreUnavailable):
     """The stage has no consumer: the set-up step has not run, or somebody has deleted it."""
@@ -33,14 +36,32 @@ class StageStanding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Replica:
+    """A copy of the log, by the server that keeps it. `lag`: how many changes of the log it lacks.
+
+    `is_current`: it has what the leader has, as far as that one heard lately. `is_there`: the leader hears from it.
+    """
+
+    server: str
+    is_leader: bool
+    is_current: bool
+    is_there: bool
+    lag: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class LogStanding:
-    """How much the log holds, and may hold at most (None: it is not bounded), at this moment of its server's clock."""
+    """How much the log holds, and may hold at most (None: it is not bounded), at this moment of its server's clock.
+
+    `replicas`: the copies that a cluster keeps, by server; none where one server is alone.
+    """
 
     events: int
     bytes: int
     bytes_max: int | None
     last_position: int
     told_at: datetime
+    replicas: tuple[Replica, ...]
 
 
 def consumer_info(stage: str) -> str:
@@ -71,7 +92,28 @@ async def log_standing(connection: Connection, *, timeout_s: float) -> LogStandi
             bytes_max=bytes_max if bytes_max > 0 else None,
             last_position=int(state["last_seq"]),
             told_at=datetime.fromisoformat(told["ts"]),
+            replicas=_replicas(cast(dict[str, Any], told.get("cluster") or {})),
         )
+
+
+def _replicas(cluster: dict[str, Any]) -> tuple[Replica, ...]:
+    """Raises KeyError, TypeError, ValueError for what is told in another way."""
+    others = cast(list[dict[str, Any]], cluster.get("replicas") or [])
+    if not others and cluster.get("raft_group") is None:  # a server that is alone
+        return ()
+    leader = cluster.get("leader")
+    leading = [Replica(server=leader, is_leader=True, is_current=True, is_there=True, lag=0)] if leader else []
+    following = [
+        Replica(
+            server=other["name"],
+            is_leader=False,
+            is_current=bool(other["current"]),
+            is_there=not other.get("offline", False) and int(other["active"]) < HEARD_WITHIN_S * 1e9,
+            lag=int(other.get("lag", 0)),
+        )
+        for other in others
+    ]
+    return tuple(sorted((*leading, *following), key=lambda replica: replica.server))
 
 
 async def stored_at(connection: Connection, position: int, *, timeout_s: float) -> datetime | None:

@@ -22,6 +22,9 @@ SET_UP = "set-up"
 USERS = (SET_UP, GATEWAY, *STAGES, PROJECTOR)
 """Who has a user of its own on NATS: the set-up step, and each service."""
 
+CLUSTER, ROUTES = "pressroom", "routes"
+"""What the servers call themselves, with their number where there are several; and whom they meet each other as."""
+
 MESSAGE_BYTES_MAX = 1024**2
 """Of one event with its headers: nats-server's own default for a payload."""
 
@@ -89,6 +92,11 @@ def consumer(stage: str, *, ack_wait_s: float) -> dict[str, Any]:
     }
 
 
+def consumer_create(stage: str) -> str:
+    """Where JetStream makes this stage's consumer, and no other."""
+    return f"$JS.API.CONSUMER.DURABLE.CREATE.{STREAM}.{stage}"
+
+
 @dataclass(frozen=True)
 class Rights:
     """What one user may publish and listen to."""
@@ -98,7 +106,7 @@ class Rights:
 
 
 def rights(user: str) -> Rights:
-    """The rights of this user. Only set-up may change streams and consumers, or purge."""
+    """The rights of this user. Only set-up may change streams or purge; a stage may make its own consumer again."""
     answers = f"{inbox_of(user)}.>"
     if user == SET_UP:
         return Rights(("$JS.API.>", BUCKET_SUBJECTS), (answers,))
@@ -120,6 +128,7 @@ def rights(user: str) -> Rights:
             subjects.may_stream(user),
             f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{user}",
             consumer_info(user),
+            consumer_create(user),
             f"$JS.ACK.{STREAM}.{user}.>",
             DIRECT_GET,
         ),
@@ -134,6 +143,18 @@ class Variable:
     name: str
 
 
+@dataclass(frozen=True)
+class Node:
+    """One server of a cluster that keeps the log together: its number from 1, and where the servers meet each other.
+
+    `routes`: the port of each of them on this machine, its own included, by number. `password`: theirs alone.
+    """
+
+    number: int
+    routes: Mapping[int, int]
+    password: str
+
+
 def server_config(
     passwords: Mapping[str, str | Variable],
     *,
@@ -141,15 +162,17 @@ def server_config(
     store_dir: Path,
     store_bytes_max: int,
     host: str = "127.0.0.1",
+    node: Node | None = None,
 ) -> str:
-    """A nats-server configuration for one node, with every user and its rights.
+    """A nats-server configuration for one server, with every user and its rights.
 
     `passwords`: by user name, one for each of USERS. `store_bytes_max`: of everything that the server may store.
+    `node`: which server of a cluster it is; None where it is the only one.
     """
     users = "\n".join(_user(user, passwords[user]) for user in USERS)
     return f"""\
 # Written by Pressroom from its declared topology; changes made here are lost.
-server_name: pressroom
+server_name: {CLUSTER if node is None else f"{CLUSTER}-{node.number}"}
 listen: "{host}:{port}"
 max_payload: {MESSAGE_BYTES_MAX}
 jetstream {{
@@ -162,6 +185,19 @@ authorization {{
   users: [
 {users}
   ]
+}}
+{"" if node is None else _cluster(node)}"""
+
+
+def _cluster(node: Node) -> str:
+    """Where this server meets the others, on this machine alone."""
+    routes = [f"nats-route://{ROUTES}:{node.password}@127.0.0.1:{port}" for port in node.routes.values()]
+    return f"""\
+cluster {{
+  name: {CLUSTER}
+  listen: "127.0.0.1:{node.routes[node.number]}"
+  authorization {{ user: {ROUTES}, password: {json.dumps(node.password)} }}
+  routes: {json.dumps(routes)}
 }}
 """
 

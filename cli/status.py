@@ -132,7 +132,18 @@ def _stages(stages: list[Json]) -> Table:
 
 def _log(log: Json) -> str:
     room = f" of {size(log['bytes_max'])}" if (log.get("bytes_max") or 0) > 0 else ""
-    return f"Log: {count(log['events'], 'event')}, {size(log['bytes'])}{room}, last position {log['last_position']:,}."
+    whole = f"Log: {count(log['events'], 'event')}, {size(log['bytes'])}{room}, last position {log['last_position']:,}."
+    copies: list[Json] = log.get("replicas") or []  # a server that is alone, or an older gateway, tells none
+    return f"{whole} Copies: {', '.join(map(_copy, copies))}." if copies else whole
+
+
+def _copy(replica: Json) -> str:
+    server = one_line(replica["server"])
+    if replica["is_leader"]:
+        return f"{server} leads"
+    if not replica["is_there"]:
+        return f"{server} is away"
+    return f"{server} is current" if replica["is_current"] else f"{server} lacks {count(replica['lag'], 'change')}"
 
 
 def _projection(told: Json, now: datetime) -> str:

@@ -37,7 +37,7 @@ def do(chosen: argparse.Namespace, rest: Sequence[str]) -> int:
 def do_verb(chosen: argparse.Namespace, rest: Sequence[str]) -> None:
     match chosen.verb:
         case "up":
-            up(chosen.data, host=chosen.host, port=chosen.port, scale=chosen.scale)
+            up(chosen.data, host=chosen.host, port=chosen.port, scale=chosen.scale, nodes=chosen.nodes)
         case "service":
             one_more(chosen.name, chosen.data, chosen.port)
         case "bench" if chosen.name is None:

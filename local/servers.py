@@ -4,18 +4,20 @@ import asyncio
 import os
 import tempfile
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from local.console import Console
-from local.nats import Nats
+from local.nats import Nats, nats_servers, node_names, settle_nodes
 from local.postgres import ADMIN, Postgres
 from local.s3 import S3, S3Access
 from local.spawn import noted_processes
 from local.state import CannotStart, DataDirectory
-from local.supervisor import REGISTER, Supervisor
+from local.supervisor import REGISTER, Program, Supervisor
+
+Programs = Callable[[DataDirectory], list[Program]]
 
 
 class Running:
@@ -28,6 +30,11 @@ class Running:
     @property
     def nats_url(self) -> str:
         return self._nats.url
+
+    @property
+    def nats_names(self) -> list[str]:
+        """What the server is called, or each of several."""
+        return node_names(self._data)
 
     @property
     def passwords(self) -> Mapping[str, str]:
@@ -43,7 +50,10 @@ class Running:
         return self._postgres.url(role)
 
     def pid(self, name: str) -> int:
-        """Of `nats`, `postgres` or `s3`, to kill it or to pause it; it changes with each restart."""
+        """Of `nats` (`nats-1` and so on in a cluster), `postgres` or `s3`, to kill it or to pause it.
+
+        It changes with each restart.
+        """
         return noted_processes(self._data.path / REGISTER)[name][0]
 
 
@@ -54,9 +64,10 @@ class Servers:
     whose tests have loops of their own, or none.
     """
 
-    def __init__(self, path: Path | None, programs: list[type[Nats | Postgres | S3]]) -> None:
+    def __init__(self, path: Path | None, programs: Programs, nodes: int | None) -> None:
         self._path = path
         self._programs = programs
+        self._nodes = nodes
         self._running: Future[Running] = Future()
         self._thread = threading.Thread(target=self._run, name="servers", daemon=True)
 
@@ -85,18 +96,31 @@ class Servers:
         with ExitStack() as stack:
             data = DataDirectory(self._path or stack.enter_context(temporary_folder()))
             stack.enter_context(data.held("no address, as these are servers for a test"))
+            settle_nodes(data, self._nodes)
             console = Console(stack.enter_context((data.logs / "pressroom.log").open("a")))
             stack.callback(console.close)
             async with Supervisor(data.path, console) as supervisor:
-                await supervisor.start(*(program(data) for program in self._programs))
+                await supervisor.start(*self._programs(data))
                 self._running.set_result(Running(data))
                 await self._stop_asked.wait()
 
 
-def servers(path: Path | None = None, *, nats: bool = False, postgres: bool = False, s3: bool = False) -> Servers:
-    """The servers that are wanted, with their data in this folder, else in one that is removed at the end."""
-    choice: list[tuple[bool, type[Nats | Postgres | S3]]] = [(nats, Nats), (postgres, Postgres), (s3, S3)]
-    return Servers(path, [program for is_wanted, program in choice if is_wanted])
+def servers(
+    path: Path | None = None, *, nats: bool = False, postgres: bool = False, s3: bool = False, nodes: int | None = None
+) -> Servers:
+    """The servers that are wanted, with their data in this folder, else in one that is removed at the end.
+
+    `nodes`: of NATS; None: as many as the folder was made with, one for a new one.
+    """
+
+    def programs(data: DataDirectory) -> list[Program]:
+        return [
+            *(nats_servers(data) if nats else ()),
+            *([Postgres(data)] if postgres else ()),
+            *([S3(data)] if s3 else ()),
+        ]
+
+    return Servers(path, programs, nodes)
 
 
 @contextmanager

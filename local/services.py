@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 
 from chassis.topology import SET_UP
 from contracts.services import GATEWAY, ILLUSTRATOR, PROJECTOR, RESEARCH, STAGES
-from local.nats import Nats
+from local.nats import Nats, node_count
 from local.postgres import ADMIN, Postgres
 from local.s3 import S3
 from local.spawn import Launch
@@ -22,6 +22,7 @@ from local.supervisor import Program
 
 ROOT = Path(__file__).resolve().parent.parent
 STANDIN = "stand-in"
+LOG_REPLICAS = "PRESSROOM_LOG_REPLICAS"
 
 HELD_UP_S = 10.0
 """So long a start waits for a projector that lives but is held up; one that is not is ready within 2 s."""
@@ -98,7 +99,7 @@ class Machine:
         match way:
             case Way.LOG:
                 nats = Nats(self.data)
-                return variables(way, url=nats.url, user=name, password=nats.passwords[name])
+                return variables(way, url=nats.url, user=name, password=nats.passwords[name]) | self._replicas()
             case Way.TABLES:
                 return variables(way, url=Postgres(self.data).url(name))
             case Way.PICTURES:
@@ -108,6 +109,10 @@ class Machine:
                 return variables(way, base_url=address, api_key="sample") | {"PRESSROOM_PROVIDER": STANDIN}
             case Way.MODEL | Way.SEARCH:
                 return {name: value for name, value in self.user.items() if name.startswith(way)}
+
+    def _replicas(self) -> dict[str, str]:
+        """As many as there are servers, unless the user has set another number."""
+        return {LOG_REPLICAS: self.user.get(LOG_REPLICAS) or str(node_count(self.data))}
 
     def _unproxied(self) -> dict[str, str]:
         """The servers and the stand-in are here, whatever proxy leads to the world."""

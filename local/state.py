@@ -88,6 +88,10 @@ class DataDirectory:
                 write_private(self.path / "state.json", json.dumps(kept, indent=1))
             return kept[name]
 
+    def known(self, name: str) -> str | None:
+        """The value kept under this name, if there is one."""
+        return self._kept().get(name)
+
     def password(self, name: str) -> str:
         return self.remember(f"password.{name}", lambda: secrets.token_hex(20))
 

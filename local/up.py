@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from chassis.topology import SET_UP
 from local.console import Console
-from local.nats import Nats
+from local.nats import nats_servers, settle_nodes
 from local.postgres import ADMIN, Postgres
 from local.s3 import S3
 from local.scale import SERVICES
@@ -24,8 +24,9 @@ MODEL_OF_OPENAI = "https://api.openai.com"
 TABLES_SET_UP = "tables-set-up"
 
 
-def up(path: Path, *, host: str, port: int, scale: Mapping[str, int]) -> None:
+def up(path: Path, *, host: str, port: int, scale: Mapping[str, int], nodes: int | None = None) -> None:
     """Runs the system until SIGINT or SIGTERM. Scale: how many processes of a service, where not one.
+    Nodes: how many servers keep the log; None: as many as the data directory was made with, one for a new one.
 
     Raises CannotStart, leaving no process behind, where it cannot run.
     """
@@ -36,6 +37,7 @@ def up(path: Path, *, host: str, port: int, scale: Mapping[str, int]) -> None:
     user = environment_of_user()
     machine = Machine(data, needs_standin(user), user, host, port)
     with data.held(machine.address) as hold:
+        settle_nodes(data, nodes)
         asyncio.run(run(machine, scale, hold))
 
 
@@ -60,11 +62,11 @@ async def run(machine: Machine, scale: Mapping[str, int], hold: Hold) -> None:
 
 async def start(machine: Machine, scale: Mapping[str, int], supervisor: Supervisor) -> None:
     """First the servers, each with its set-up as soon as it answers, then the services."""
-    nats, postgres, s3 = Nats(machine.data, machine.user), Postgres(machine.data), S3(machine.data)
+    nats, postgres, s3 = nats_servers(machine.data, machine.user), Postgres(machine.data), S3(machine.data)
     await side_by_side(
-        supervisor.start(nats, postgres, s3, *([StandIn(machine)] if machine.has_standin else [])),
+        supervisor.start(*nats, postgres, s3, *([StandIn(machine)] if machine.has_standin else [])),
         set_up(nats, machine, supervisor, SET_UP, "chassis.setup", user=SET_UP),
-        set_up(postgres, machine, supervisor, TABLES_SET_UP, "services.projector.setup", user=ADMIN),
+        set_up([postgres], machine, supervisor, TABLES_SET_UP, "services.projector.setup", user=ADMIN),
     )
     await supervisor.start(
         *(Service(machine, name, number + 1) for name in SERVICES for number in range(scale.get(name, 1)))
@@ -72,10 +74,10 @@ async def start(machine: Machine, scale: Mapping[str, int], supervisor: Supervis
 
 
 async def set_up(
-    server: Program, machine: Machine, supervisor: Supervisor, step: str, module: str, *, user: str
+    servers: Sequence[Program], machine: Machine, supervisor: Supervisor, step: str, module: str, *, user: str
 ) -> None:
-    """Brings a server to what is declared, while other servers may still start."""
-    await supervisor.answered(server.name)
+    """Brings servers to what is declared, while others may still start."""
+    await side_by_side(*(supervisor.answered(server.name) for server in servers))
     await supervisor.run_once(step, machine.python(module, told=machine.access(user)))
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from local.scale import SCALABLE, SERVICES, scale
 
+NODES = (1, 3)
+
 DATA = Path(__file__).resolve().parent.parent / ".pressroom"
 """Where everything is kept, unless told otherwise."""
 
@@ -61,6 +63,8 @@ def add_up(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--port", type=port, default=8000, help="where Pressroom answers (%(default)s; 0: a free one)")
     verb.add_argument("--host", default="127.0.0.1", help="the address it listens on (%(default)s; 0.0.0.0: every one)")
     add_data(verb)
+    text = "how many NATS servers keep the log: 1 or 3 (as DIR was made with, 1 for a new one)"
+    verb.add_argument("--nodes", type=int, choices=NODES, metavar="3", help=text)
     text = f"how many processes of a service ({', '.join(SCALABLE)})"
     verb.add_argument("--scale", type=scale, default={}, metavar="writer=2,…", help=text)
 

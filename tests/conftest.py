@@ -12,9 +12,11 @@ import structlog
 from local.standin.control import StandIn
 from local.standin.server import make_server
 from tests.listening import listener
+from tests.nodes import VARIABLE
 
 for name in [name for name in os.environ if name.startswith(("OPENAI_", "TAVILY_", "PRESSROOM_"))]:
-    del os.environ[name]
+    if name != VARIABLE:
+        del os.environ[name]
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would every process that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

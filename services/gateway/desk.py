@@ -1,13 +1,22 @@
 """The desk: takes requests in and appends them to the log, whatever happens in between exactly once."""
 
 import asyncio
+import time
 import uuid
 from contextlib import suppress
 from typing import NamedTuple
 
 from uuid_utils import uuid7
 
-from chassis.event_store import Conflict, EventStore, History, HistoryShort, OutcomeUnknown, StoreUnavailable
+from chassis.event_store import (
+    Conflict,
+    EventStore,
+    History,
+    HistoryShort,
+    LogFull,
+    OutcomeUnknown,
+    StoreUnavailable,
+)
 from contracts.commands import CancelWorkflow, Command, RequestWorkflow, ResumeWorkflow
 from contracts.envelope import Recorded
 from contracts.events import Event, WorkflowCancelled, WorkflowRequested, WorkflowResumed
@@ -26,6 +35,9 @@ TRIES_MAX = 2
 
 PATIENCE_S, PAUSE_S = 10.0, 0.2
 """How long a request whose fate is unknown is looked for in a log that does not answer."""
+
+STALL_S = 12.0
+"""So long a log may stall that changes its leader, and cut appends off meanwhile: no fate is called unknown before."""
 
 
 class ResearchIsOff(Exception):
@@ -83,20 +95,32 @@ class Desk:
 
     async def _record(self, history: History, command: Command) -> History:
         """Appends what records the command, exactly once. -> the history that contains it, or said it before"""
-        event_id, lost = str(uuid7()), 0
+        event_id, lost, stalls_until = str(uuid7()), 0, time.monotonic() + STALL_S
         while not history.find(event_id):
-            if lost == TRIES_MAX:
+            if lost >= TRIES_MAX and time.monotonic() > stalls_until:
                 raise FateUnknown(_unknown(history.key, command))
             event = decide(command, history.state)
             if event is None:
                 break
             try:
-                history = history.then(await self._store.append(history, event, id=event_id))
-            except Conflict:
-                history = await self._store.read(history.key)
+                history = await self._append(history, event, event_id)
             except OutcomeUnknown:
                 history, lost = await self._look_for(history.key, command), lost + 1
+            except StoreUnavailable as away:
+                if lost and not isinstance(away, LogFull):  # this try had no effect; an earlier one may have had one
+                    raise FateUnknown(_unknown(history.key, command)) from away
+                raise
         return history
+
+    async def _append(self, history: History, event: Event, event_id: str) -> History:
+        """The history with this event, or with that of somebody who was first."""
+        try:
+            return history.then(await self._store.append(history, event, id=event_id))
+        except Conflict:
+            try:
+                return await self._store.read(history.key, reach=history.revision + 1)
+            except HistoryShort as lagging:
+                raise StoreUnavailable(str(lagging)) from lagging
 
     async def _look_for(self, key: WorkflowKey, command: Command) -> History:
         """The history after an append whose reply was lost. Raises FateUnknown where the log stays silent."""

@@ -43,6 +43,16 @@ class StageTold(BaseModel):
     free_slots: Annotated[int | None, Field(description="Slots of its processes that wait for an event.")]
 
 
+class ReplicaTold(BaseModel):
+    """A copy of the log, on one server of the cluster."""
+
+    server: Annotated[str, Field(description="What the server calls itself.")]
+    is_leader: Annotated[bool, Field(description="Whether it takes the events in; the others follow it.")]
+    is_current: Annotated[bool, Field(description="Whether it has what the leader has.")]
+    is_there: Annotated[bool, Field(description="Whether the leader hears from it.")]
+    lag: Annotated[int, Field(description="How many changes of the log it lacks.")]
+
+
 class LogTold(BaseModel):
     """How much the log holds."""
 
@@ -52,6 +62,9 @@ class LogTold(BaseModel):
     bytes_max: Annotated[
         int | None, Field(description="What it may hold; a full log takes no requests in. Null: it is not bounded.")
     ]
+    replicas: Annotated[
+        list[ReplicaTold], Field(description="The copies that a cluster keeps; none where one server is alone.")
+    ] = []
 
 
 class ProjectionTold(BaseModel):
@@ -93,7 +106,15 @@ class Status(BaseModel):
                         {"stage": "writer", "waiting": 0, "in_hand": 2, "redelivered": 0, "free_slots": 14},
                         {"stage": "illustrator", "waiting": 7, "in_hand": 0, "redelivered": 0, "free_slots": 0},
                     ],
-                    "log": {"events": 5120, "bytes": 10485760, "last_position": 5120, "bytes_max": 4294967296},
+                    "log": {
+                        "events": 5120,
+                        "bytes": 10485760,
+                        "last_position": 5120,
+                        "bytes_max": 4294967296,
+                        "replicas": [
+                            {"server": "pressroom-1", "is_leader": True, "is_current": True, "is_there": True, "lag": 0}
+                        ],
+                    },
                     "projection": {
                         "position": 5120,
                         "lag": 0,

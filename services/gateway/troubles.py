@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from contracts.presence import HEARD_WITHIN_S
-from services.gateway.status_shapes import LogTold, ProjectionTold, ServiceTold
+from services.gateway.status_shapes import LogTold, ProjectionTold, ReplicaTold, ServiceTold
 
 BEHIND_MAX_S = 10.0
 """So old may the oldest event become that the read tables lack: they look every second, and a dead projector's locks
@@ -11,6 +11,9 @@ are passed over after 5 s."""
 
 FULL_SHARE = 0.7
 """Of the log's bytes. The rest is time to act: a full log takes no requests in."""
+
+LAG_MAX = 100
+"""So many changes may a copy of the log lack: a few are always on their way while events come."""
 
 TROUBLES_MAX = 50
 """Sentences that are told; more help nobody."""
@@ -34,13 +37,25 @@ def _unheard(service: str, listens_s: float) -> str:
 
 
 def of_log(log: LogTold) -> Iterator[str]:
-    """A log that fills up."""
+    """A log that fills up, or lacks copies."""
+    yield from of_replicas(log.replicas)
     if log.bytes_max is not None and log.bytes > FULL_SHARE * log.bytes_max:
         share = 100 * log.bytes / log.bytes_max
         yield (
             f"The log is {share:.0f} % full; a full one takes no requests in. "
             f"Give it more room than {log.bytes_max} bytes (PRESSROOM_LOG_BYTES_MAX)."
         )
+
+
+def of_replicas(replicas: Sequence[ReplicaTold]) -> Iterator[str]:
+    """Copies of the log that no event could be saved by, were the others lost now."""
+    for one in replicas:
+        if not one.is_there:
+            yield f"The NATS server {one.server} is away: the log has one copy less meanwhile."
+        elif not one.is_current and one.lag > LAG_MAX:
+            yield f"The copy of the log on the NATS server {one.server} lags: it lacks {one.lag} changes."
+    if replicas and not any(one.is_leader for one in replicas):
+        yield "The log has no leader at the moment: it takes nothing in until its servers have chosen one."
 
 
 def of_projection(projection: ProjectionTold, *, behind_s: float | None) -> Iterator[str]:

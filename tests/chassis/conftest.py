@@ -4,19 +4,17 @@ import asyncio
 import logging
 import uuid
 from collections.abc import AsyncGenerator, Generator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import structlog
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from chassis.connection import Connection
-from chassis.setup import reconcile
-from chassis.topology import SET_UP
 from contracts.subjects import WorkflowKey
 from local.servers import Running, servers
-from tests.chassis.plant import ACK_WAIT_S, Plant, settings
+from tests.chassis.plant import Plant
+from tests.nodes import NODES
 
 
 @pytest.fixture
@@ -37,7 +35,7 @@ def lines() -> Generator[list[EventDict]]:
 
 @pytest.fixture(scope="session")
 def nats_server() -> Generator[Running]:
-    with servers(nats=True) as running:
+    with servers(nats=True, nodes=NODES) as running:
         asyncio.run(_set_up(running))
         yield running
 
@@ -57,22 +55,42 @@ async def plant(nats_server: Running) -> AsyncGenerator[Plant]:
 
 @pytest.fixture
 async def own_plant() -> AsyncGenerator[Plant]:
-    """A NATS server for this test alone, to be broken as it pleases."""
-    async with servers(nats=True) as running, AsyncExitStack() as stack:
-        await _set_up(running)
-        yield Plant(running, stack)
+    """A NATS server, or a cluster, for this test alone, to be broken as it pleases."""
+    async with plant_of(NODES) as plant:
+        await plant.set_up()
+        yield plant
+
+
+@pytest.fixture
+async def lone_plant() -> AsyncGenerator[Plant]:
+    """A NATS server that is alone on every run, for this test alone."""
+    async with plant_of(1) as plant:
+        await plant.set_up()
+        yield plant
+
+
+@pytest.fixture
+async def cluster_plant() -> AsyncGenerator[Plant]:
+    """A cluster of three NATS servers on every run, for this test alone."""
+    async with plant_of(3) as plant:
+        await plant.set_up()
+        yield plant
 
 
 @pytest.fixture
 async def bare_plant() -> AsyncGenerator[Plant]:
     """A NATS server on which set-up has not run yet."""
-    async with servers(nats=True) as running, AsyncExitStack() as stack:
+    async with plant_of(NODES) as plant:
+        yield plant
+
+
+@asynccontextmanager
+async def plant_of(nodes: int) -> AsyncGenerator[Plant]:
+    """So many servers, for as long as they are needed."""
+    async with servers(nats=True, nodes=nodes) as running, AsyncExitStack() as stack:
         yield Plant(running, stack)
 
 
 async def _set_up(running: Running) -> None:
-    connection = await Connection.open(
-        running.nats_url, user=SET_UP, password=running.passwords[SET_UP], name="set-up of the tests"
-    )
-    await reconcile(connection, settings(ack_wait_s=ACK_WAIT_S))
-    await connection.close()
+    async with AsyncExitStack() as stack:
+        await Plant(running, stack).set_up()

@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
-from chassis.connection import Connection
-from chassis.event_store import Conflict, EventStore, OutcomeUnknown
-from chassis.jetstream_store import JetStreamStore
+from chassis.connection import Connection, NoAnswer
+from chassis.event_store import Conflict, EventStore, OutcomeUnknown, StoreUnavailable
+from chassis.jetstream_store import STREAM, JetStreamStore
 from chassis.settings import Settings
-from chassis.setup import reconcile
+from chassis.setup import NOT_READY, reconcile
 from chassis.topology import SET_UP
 from contracts.envelope import Recorded
 from contracts.events import BlogWritten, Event, WorkClaimed
+from contracts.services import GATEWAY
 from contracts.subjects import WorkflowKey
 from contracts.works import Work
 from local.servers import Running
+from tests.waiting import until
 
 ACK_WAIT_S = 2.0
 """The shortest that may be set, so that a test waits no longer than it must."""
@@ -28,10 +30,15 @@ PATIENCE_S = 15.0
 
 
 class Plant:
-    """One NATS server. What a test opens here is closed at its end."""
+    """One NATS server, or a cluster of three. What a test opens here is closed at its end."""
 
     def __init__(self, running: Running, stack: AsyncExitStack) -> None:
         self.running, self._stack = running, stack
+
+    @property
+    def nodes(self) -> int:
+        """How many servers there are."""
+        return len(self.running.nats_names)
 
     async def connect(self, user: str) -> Connection:
         """A new connection of this user."""
@@ -50,34 +57,70 @@ class Plant:
         return await reconcile(await self.connect(SET_UP), self.settings(**changes))
 
     async def api(self, name: str, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What JetStream answers set-up."""
+        """What JetStream answers set-up; a cluster has first to agree who leads."""
         connection = await self.connect(SET_UP)
-        answer = await connection.ask(f"$JS.API.{name}", json.dumps(request or {}).encode(), timeout_s=5)
-        return json.loads(answer.data)
+
+        async def ask() -> dict[str, Any] | None:
+            try:
+                answer = await connection.ask(f"$JS.API.{name}", json.dumps(request or {}).encode(), timeout_s=2)
+            except NoAnswer:
+                return None
+            told: dict[str, Any] = json.loads(answer.data)
+            return None if told.get("error", {}).get("err_code") in NOT_READY else told
+
+        return await until(ask, f"JetStream answers {name}")
 
     def settings(self, **changes: Any) -> Settings:
         """The settings with which set-up runs here."""
-        usual = {"nats_url": self.running.nats_url, "ack_wait_s": ACK_WAIT_S}
+        usual = {"nats_url": self.running.nats_url, "ack_wait_s": ACK_WAIT_S, "log_replicas": self.nodes}
         return settings(**usual | changes)
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends the server a signal. A killed one is started again at once."""
-        os.kill(self.running.pid("nats"), number)
+        """Sends the server a signal, or each of several. A killed one is started again at once."""
+        for name in self.running.nats_names:
+            os.kill(self.running.pid(name), number)
+
+    async def leader(self) -> str:
+        """The server of a cluster that takes the log's events in, as the supervisor calls it."""
+
+        async def look() -> str | None:
+            leader = (await self.api(f"STREAM.INFO.{STREAM}"))["cluster"].get("leader")
+            return leader and f"nats-{leader.rpartition('-')[2]}"
+
+        return await until(look, "the log has a leader")
+
+    async def kill_leader(self) -> None:
+        """Ends it with kill -9. It is started again at once, and another one leads by then or soon."""
+        os.kill(self.running.pid(await self.leader()), signal.SIGKILL)
 
     async def kill(self, *connections: Connection) -> None:
-        """Ends the server with kill -9, and waits until these are connected to the next one."""
+        """Ends the server, or all of them, with kill -9. Waits until these are connected to the next one, and that one
+        can tell of the log."""
         reconnected = [asyncio.Event() for _ in connections]
         for connection, event in zip(connections, reconnected, strict=True):
             connection.on_reconnect.append(event.set)
         self.signal(signal.SIGKILL)
         async with asyncio.timeout(PATIENCE_S):
             await asyncio.gather(*(event.wait() for event in reconnected))
+        await self.api(f"STREAM.INFO.{STREAM}")
+        if self.nodes > 1:  # each server reads for itself before it answers reads
+            store = await self.store(GATEWAY)
+            await until(lambda: answers(store), "the log is read again")
 
 
 def settings(**fields: Any) -> Settings:
     """The defaults, with these changed."""
     told: dict[str, Any] = {"log_bytes_max": 1024**3} | fields
     return Settings(**told)
+
+
+async def answers(store: EventStore) -> bool:
+    """Does the log answer reads now?"""
+    try:
+        await store.read(WorkflowKey("local", "nobody"))
+    except StoreUnavailable:
+        return False
+    return True
 
 
 def claimed(attempt: int = 1, worker: str = "w") -> WorkClaimed:

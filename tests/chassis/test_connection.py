@@ -1,6 +1,9 @@
 """The connection to NATS: every question ends, and ends at once where the reason is known."""
 
 import asyncio
+import json
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 import pytest
 from nats.aio.msg import Msg
@@ -85,6 +88,75 @@ async def test_unsubscribed_listener_hears_no_more(plant: Plant, key: WorkflowKe
     await speaker.flush()
     await listener.flush()
     assert heard == []
+
+
+class TestWhatNobodyCanRead:
+    """nats-py's own reading ended at it, and the process was deaf for half a minute."""
+
+    async def say(self, plant: Plant, command: bytes) -> None:
+        """Sends this as the writer, byte for byte, and waits until the server has taken it."""
+        place = urlsplit(plant.running.nats_url.partition(",")[0])
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        await reader.readline()
+        hello = {"user": WRITER, "pass": plant.running.passwords[WRITER], "verbose": False, "headers": True}
+        writer.write(b"CONNECT " + json.dumps(hello).encode() + b"\r\n" + command + b"PING\r\n")
+        assert await reader.readline() == b"PONG\r\n"
+        writer.close()
+
+    async def heard_next(self, plant: Plant, key: WorkflowKey, command: bytes) -> tuple[Msg, Msg]:
+        """What a listener makes of this, and of the next message in order."""
+        listener, speaker = await plant.connect(GATEWAY), await plant.connect(WRITER)
+        heard: asyncio.Queue[Msg] = asyncio.Queue()
+        await listener.subscribe(subjects.REPUBLISH_TO, heard.put)
+        await listener.flush()
+        await self.say(plant, command)
+        await speaker.publish(subjects.delta(key, WRITER), b"tea")
+        async with asyncio.timeout(AT_ONCE_S):
+            return await heard.get(), await heard.get()
+
+    async def test_subject_that_is_no_text_is_passed_on(self, own_plant: Plant, key: WorkflowKey) -> None:
+        subject = subjects.delta(key, WRITER).encode().replace(key.workflow_id.encode(), b"\xff\xfe")
+        odd, fine = await self.heard_next(own_plant, key, b"PUB " + subject + b" 1\r\nx\r\n")
+        assert "\ufffd" in odd.subject and fine.data == b"tea"
+
+    async def test_headers_that_are_none_are_left_out(self, own_plant: Plant, key: WorkflowKey) -> None:
+        subject = subjects.delta(key, WRITER).encode()
+        odd, fine = await self.heard_next(own_plant, key, b"HPUB " + subject + b" 12 13\r\nNATS/1.0 \xff\r\nx\r\n")
+        assert not odd.headers and fine.data == b"tea"
+
+    async def test_anything_else_costs_one_reconnect_at_once(
+        self, own_plant: Plant, key: WorkflowKey, monkeypatch: pytest.MonkeyPatch, lines: list[EventDict]
+    ) -> None:
+        listener = await own_plant.connect(GATEWAY)
+        is_back = asyncio.Event()
+        listener.on_reconnect.append(is_back.set)
+        monkeypatch.setattr(listener._client, "_process_msg", None)  # pyright: ignore[reportPrivateUsage]
+        with suppress(NoAnswer):
+            await listener.ask(DIRECT_GET, b"{}", timeout_s=LATE_S)
+        monkeypatch.undo()
+        async with asyncio.timeout(AT_ONCE_S):
+            await is_back.wait()
+        assert [line["event"] for line in lines].count("connection made anew") == 1
+
+
+@pytest.mark.parametrize("headers", [None, {}, {"a": ""}, {"a": "b", "c": " "}])
+async def test_headers_that_are_sent_are_never_a_bare_byte(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch, key: WorkflowKey, headers: dict[str, str] | None
+) -> None:
+    """nats-server 2.15.1 was seen to die of a header block of one byte."""
+    connection, sent = await plant.connect(WRITER), list[bytes]()
+    send = connection._client._send_command  # pyright: ignore[reportPrivateUsage]
+
+    async def note(command: bytes, priority: bool = False) -> None:
+        sent.append(command)
+        await send(command, priority)
+
+    monkeypatch.setattr(connection._client, "_send_command", note)  # pyright: ignore[reportPrivateUsage]
+    await connection.publish(subjects.delta(key, WRITER), b"", headers=headers)
+    (command,) = sent
+    verb, _, rest = command.partition(b" ")
+    assert (verb == b"PUB") == (not headers)
+    assert not headers or rest.partition(b"\r\n")[2].startswith(b"NATS/1.0\r\n")
 
 
 async def test_closed_connection_says_so_and_sends_nothing(plant: Plant) -> None:

@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from structlog.typing import EventDict
 
 from chassis import consumer
 from chassis.connection import Connection
 from chassis.consumer import Consumer, PulledDelivery
 from chassis.jetstream_store import STREAM, JetStreamStore
+from chassis.keeper import Keeper
 from contracts.events import ResearchCompleted
 from contracts.services import RESEARCH, WRITER
 from contracts.subjects import EventSubject, WorkflowKey
@@ -25,9 +27,10 @@ FOUND = ResearchCompleted(run=1, attempt=1, notes="Tea.", sources=())
 class Desk:
     """The writer's consumer at work. A delivery lies here, and its slot is busy, until the test frees it."""
 
-    def __init__(self, plant: Plant, connection: Connection, *, slots: int) -> None:
+    def __init__(self, plant: Plant, connection: Connection, *, slots: int, ack_wait_s: float | None) -> None:
         self.plant, self.connection = plant, connection
-        self.consumer = Consumer(connection, WRITER, self._handle, slots=slots)
+        keeper = None if ack_wait_s is None else Keeper(connection, WRITER, ack_wait_s=ack_wait_s)
+        self.consumer = Consumer(connection, WRITER, self._handle, slots=slots, keeper=keeper)
         self.running = asyncio.create_task(self.consumer.run())
         self.held = 0
         self.fails = False
@@ -68,11 +71,12 @@ Open = Callable[..., Any]
 
 @pytest.fixture
 async def open_desk(own_plant: Plant) -> AsyncGenerator[Open]:
-    """Opens a desk with so many slots, for the user whose consumer it is or for another."""
+    """Opens a desk with so many slots, for the user whose consumer it is or for another. With an ack_wait the consumer
+    is looked after."""
     async with AsyncExitStack() as stack:
 
-        async def open_desk(slots: int, user: str = WRITER) -> Desk:
-            desk = Desk(own_plant, await own_plant.connect(user), slots=slots)
+        async def open_desk(slots: int, user: str = WRITER, ack_wait_s: float | None = None) -> Desk:
+            desk = Desk(own_plant, await own_plant.connect(user), slots=slots, ack_wait_s=ack_wait_s)
             stack.push_async_callback(lambda: asyncio.gather(desk.running, return_exceptions=True))
             stack.callback(desk.running.cancel)
             return desk
@@ -226,6 +230,45 @@ async def test_deleted_consumer_shows_and_is_survived(desk: Desk, research: JetS
     await desk.plant.set_up()
     await bring(research, "a")
     assert name(await desk.next()) == "a" and desk.consumer.trouble is None
+
+
+class TestConsumerThatAnOperatorDeletes:
+    @pytest.fixture
+    async def kept(self, open_desk: Open) -> Desk:
+        """A desk whose consumer is looked after."""
+        return await open_desk(2, ack_wait_s=ACK_WAIT_S)
+
+    async def test_it_is_made_again_as_it_was(self, kept: Desk, research: JetStreamStore) -> None:
+        await bring(research, "before")
+        await (await kept.next()).ack()
+        kept.free()
+        config = (await kept.state())["config"]
+        await kept.plant.api(f"CONSUMER.DELETE.{STREAM}.{WRITER}")
+        assert name(await kept.next()) == "before"  # every event comes once more
+        kept.free()
+        await bring(research, "after")
+        assert name(await kept.next()) == "after"
+        assert (await kept.state())["config"] == config and kept.consumer.trouble is None
+
+    async def test_it_is_said_once(self, kept: Desk, research: JetStreamStore, lines: list[EventDict]) -> None:
+        await kept.plant.api(f"CONSUMER.DELETE.{STREAM}.{WRITER}")
+        await bring(research, "after")
+        await kept.next()
+        assert [line["event"] for line in lines].count("consumer made again") == 1
+
+    async def test_one_that_set_up_declares_otherwise_is_never_changed(self, own_plant: Plant) -> None:
+        keeper = Keeper(await own_plant.connect(WRITER), WRITER, ack_wait_s=7)
+        await own_plant.api(f"CONSUMER.DELETE.{STREAM}.{WRITER}")
+        await own_plant.set_up()
+        before = (await own_plant.api(f"CONSUMER.INFO.{STREAM}.{WRITER}"))["config"]
+        await keeper._make()  # pyright: ignore[reportPrivateUsage]  (as when set-up is faster than this)
+        assert (await own_plant.api(f"CONSUMER.INFO.{STREAM}.{WRITER}"))["config"] == before
+
+    async def test_without_a_log_none_is_made(self, own_plant: Plant) -> None:
+        keeper = Keeper(await own_plant.connect(WRITER), WRITER, ack_wait_s=ACK_WAIT_S)
+        await own_plant.api(f"STREAM.DELETE.{STREAM}")
+        await keeper.look()
+        assert "error" in await own_plant.api(f"CONSUMER.INFO.{STREAM}.{WRITER}")
 
 
 async def test_drain_finishes_what_is_held_and_takes_nothing(desk: Desk, research: JetStreamStore) -> None:

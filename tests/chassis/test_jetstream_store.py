@@ -25,14 +25,16 @@ from contracts.services import GATEWAY, RESEARCH, WRITER
 from contracts.subjects import EventSubject, WorkflowKey
 from contracts.subjects import history as history_subject
 from tests.chassis.plant import PATIENCE_S, Plant, append_by_id, claimed, written
+from tests.waiting import until
 
 AT_ONCE_S = 2.0
 """Far below the time-outs of the store: what ends within it was told, not waited for."""
 
 
 async def record(store: JetStreamStore, key: WorkflowKey, *ids: str) -> None:
+    history = await store.read(key)
     for event_id in ids:
-        await store.append(await store.read(key), claimed(), id=event_id)
+        history = history.then(await store.append(history, claimed(), id=event_id))
 
 
 async def ids(store: JetStreamStore, key: WorkflowKey) -> list[str]:
@@ -49,24 +51,24 @@ class TestWhenTheServerDies:
         assert await store.read(key) == before
         await store.append(before, claimed(), id="four")
 
-    async def test_append_in_flight_ends_with_the_connection(self, own_plant: Plant, key: WorkflowKey) -> None:
-        connection = await own_plant.connect(WRITER)
+    async def test_append_in_flight_ends_with_the_connection(self, lone_plant: Plant, key: WorkflowKey) -> None:
+        connection = await lone_plant.connect(WRITER)
         store = JetStreamStore(connection, WRITER)
         await record(store, key, "one")
         history = await store.read(key)
-        own_plant.signal(signal.SIGSTOP)  # from here on nothing is answered
+        lone_plant.signal(signal.SIGSTOP)  # from here on nothing is answered
         appending = asyncio.create_task(store.append(history, claimed(), id="two"))
-        await own_plant.kill(connection)
+        await lone_plant.kill(connection)
         assert appending.done()  # long before its own time-out
         with pytest.raises(OutcomeUnknown):
             await appending
         await append_by_id(store, key, claimed(), id="two")
         assert await ids(store, key) == ["one", "two"]
 
-    async def test_without_a_connection_nothing_is_tried(self, own_plant: Plant, key: WorkflowKey) -> None:
-        store = await own_plant.store(WRITER)
+    async def test_without_a_connection_nothing_is_tried(self, lone_plant: Plant, key: WorkflowKey) -> None:
+        store = await lone_plant.store(WRITER)
         history = await store.read(key)
-        own_plant.signal(signal.SIGKILL)
+        lone_plant.signal(signal.SIGKILL)
         with pytest.raises(StoreUnavailable):
             while True:
                 await store.read(key)
@@ -89,13 +91,11 @@ class TestWhenTheServerDies:
         connection = await own_plant.connect(WRITER)
         store = JetStreamStore(connection, WRITER)
         wanted = [f"event-{number}" for number in range(200)]
-        is_up = asyncio.Event()
-        connection.on_reconnect.append(is_up.set)
         half = asyncio.Event()
 
         async def write() -> None:
             for event_id in wanted:
-                await persist(store, key, event_id, is_up)
+                await persist(store, key, event_id)
                 if event_id == wanted[50]:
                     half.set()
 
@@ -106,17 +106,41 @@ class TestWhenTheServerDies:
         assert await ids(store, key) == wanted
 
 
-async def persist(store: JetStreamStore, key: WorkflowKey, event_id: str, is_up: asyncio.Event) -> None:
-    """Appends by id, and waits for the connection where there is none."""
-    while True:
-        is_up.clear()
+async def persist(store: JetStreamStore, key: WorkflowKey, event_id: str) -> None:
+    """Appends by id, and waits for the log where it is away."""
+
+    async def is_done() -> bool:
         try:
             await append_by_id(store, key, claimed(), id=event_id)
         except StoreUnavailable:
-            async with asyncio.timeout(PATIENCE_S):
-                await is_up.wait()
-        else:
-            return
+            return False
+        return True
+
+    await until(is_done, f"{event_id} is stored")
+
+
+class TestWhenTheLeaderDies:
+    """Of three servers. Publishing stalls for up to 8 s."""
+
+    async def test_append_waits_for_the_next_leader(self, cluster_plant: Plant, key: WorkflowKey) -> None:
+        store = await cluster_plant.store(WRITER)
+        await record(store, key, "one")
+        history = await store.read(key, reach=1)
+        await cluster_plant.kill_leader()
+        recorded = await store.append(history, claimed(), id="two")
+        assert (recorded.revision, await ids(store, key)) == (2, ["one", "two"])
+
+    async def test_event_that_was_stored_before_it_is_found_and_not_doubled(
+        self, cluster_plant: Plant, key: WorkflowKey, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(jetstream_store, "APPEND_TRY_S", 0)  # sent, not waited for, and sent again
+        monkeypatch.setattr(jetstream_store, "APPEND_TIMEOUT_S", 0.5)
+        store = await cluster_plant.store(WRITER)
+        with pytest.raises((Conflict, OutcomeUnknown)):
+            await store.append(await store.read(key), claimed(), id="one")
+        monkeypatch.undo()
+        await append_by_id(store, key, claimed(), id="one")
+        assert (await store.read(key, reach=1)).revision == 1
 
 
 class TestWhatTheLogRefuses:
@@ -129,13 +153,13 @@ class TestWhatTheLogRefuses:
         assert await ids(foreign, key) == []
 
     async def test_full_log_says_so_until_there_is_room(self, own_plant: Plant, key: WorkflowKey) -> None:
-        await own_plant.api(f"STREAM.UPDATE.{STREAM}", stream(bytes_max=100_000))
+        await own_plant.api(f"STREAM.UPDATE.{STREAM}", stream(bytes_max=100_000, replicas=own_plant.nodes))
         store = await own_plant.store(WRITER)
         await store.append(await store.read(key), written("x" * 80_000), id="one")
         with pytest.raises(LogFull, match="full"):
             await store.append(await store.read(key), written("x" * 80_000), id="two")
         assert await ids(store, key) == ["one"]
-        await own_plant.api(f"STREAM.UPDATE.{STREAM}", stream(bytes_max=1_000_000))
+        await own_plant.api(f"STREAM.UPDATE.{STREAM}", stream(bytes_max=1_000_000, replicas=own_plant.nodes))
         await store.append(await store.read(key), written("x" * 80_000), id="two")
 
     async def test_event_too_large_is_named_and_harmless(self, plant: Plant, key: WorkflowKey) -> None:
@@ -187,7 +211,7 @@ class TestWhatCannotBeRead:
     ) -> None:
         await put("work-claimed", body)
         with pytest.raises(Malformed, match="work-claimed"):
-            await store.read(key)
+            await store.read(key, reach=1)
 
     @pytest.mark.parametrize(("event", "body"), [("work-claimed", b'{"version": 99}'), ("work-praised", b"{}")])
     async def test_newer_version_or_type_is_from_the_future(
@@ -195,14 +219,14 @@ class TestWhatCannotBeRead:
     ) -> None:
         await put(event, body)
         with pytest.raises(FromTheFuture, match=event):
-            await store.read(key)
+            await store.read(key, reach=1)
 
     async def test_message_without_headers_is_malformed(
         self, connection: Connection, store: JetStreamStore, key: WorkflowKey
     ) -> None:
         await connection.ask(str(EventSubject(key, RESEARCH, "work-claimed", 1)), b"{}", timeout_s=5)
         with pytest.raises(Malformed):
-            await store.read(key)
+            await store.read(key, reach=1)
 
     async def test_lost_event_in_the_middle_is_noticed(
         self, plant: Plant, store: JetStreamStore, key: WorkflowKey

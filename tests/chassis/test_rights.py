@@ -48,6 +48,7 @@ MAY_PUBLISH: dict[str, set[str]] = {
             subjects.presence(stage),
             api(f"CONSUMER.MSG.NEXT.{STREAM}.{stage}"),
             api(f"CONSUMER.INFO.{STREAM}.{stage}"),
+            api(f"CONSUMER.DURABLE.CREATE.{STREAM}.{stage}"),
             f"$JS.ACK.{STREAM}.{stage}.1.1.1.1.1",
             DIRECT_GET,
         }

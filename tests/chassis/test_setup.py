@@ -128,9 +128,9 @@ class TestWhatCannotBeChanged:
         assert (kept["config"][setting], kept["config"]["max_bytes"]) == (value, 10 * MIB)
         assert kept["state"]["consumer_count"] == 0
 
-    async def test_more_replicas_than_servers_are_refused(self, own_plant: Plant) -> None:
+    async def test_more_replicas_than_servers_are_refused(self, lone_plant: Plant) -> None:
         with pytest.raises(TopologyConflict, match="num_replicas is 1, wanted 3"):
-            await own_plant.set_up(log_replicas=3)
+            await lone_plant.set_up(log_replicas=3)
 
     async def test_size_beyond_the_servers_room_is_refused(self, own_plant: Plant) -> None:
         with pytest.raises(TopologyConflict, match="max_bytes"):
@@ -145,6 +145,7 @@ class TestCommand:
             "PRESSROOM_NATS_URL": plant.running.nats_url,
             "PRESSROOM_NATS_PASSWORD": plant.running.passwords[SET_UP],
             "PRESSROOM_LOG_BYTES_MAX": str(1024 * MIB),
+            "PRESSROOM_LOG_REPLICAS": str(plant.nodes),
         }
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -173,8 +174,8 @@ class TestCommand:
         code, _, err = await self.run(plant, PRESSROOM_NATS_USER=WRITER, PRESSROOM_NATS_PASSWORD=password)
         assert code == 1 and "Set-up stopped: writer may not use $js.api.stream.info" in err and "Traceback" not in err
 
-    async def test_conflict_is_one_sentence(self, own_plant: Plant) -> None:
-        code, _, err = await self.run(own_plant, PRESSROOM_LOG_REPLICAS="3")
+    async def test_conflict_is_one_sentence(self, lone_plant: Plant) -> None:
+        code, _, err = await self.run(lone_plant, PRESSROOM_LOG_REPLICAS="3")
         assert code == 1 and err.startswith("Set-up stopped: ") and "num_replicas" in err and "Traceback" not in err
 
     async def test_wrong_setting_names_its_variable(self, plant: Plant) -> None:

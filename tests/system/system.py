@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,10 +19,12 @@ import websockets
 from contracts.envelope import Recorded
 from contracts.events import EVENT_TYPES, Event
 from contracts.subjects import WorkflowKey
+from local.nats import node_names
 from local.spawn import noted_processes
 from local.standin.control import StandIn
 from local.state import DataDirectory
 from local.supervisor import REGISTER
+from tests.nodes import NODES
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,8 +37,10 @@ Read = dict[str, Any]
 class System:
     """`./run up` in a process of its own. Nothing here ever reaches a paid model."""
 
-    def __init__(self, data: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        self.data, self._arguments = data, arguments
+    def __init__(
+        self, data: Path, *arguments: str, environment: Mapping[str, str] | None = None, nodes: int = NODES
+    ) -> None:
+        self.data, self._arguments, self._nodes = data, arguments, nodes
         self._words = data.parent / "up.err"
         # An empty value also unsets what a `.env` of the person who runs the tests may hold.
         unpaid = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": "", "TAVILY_API_KEY": "", "PRESSROOM_STANDIN_LATENCY_S": "0"}
@@ -61,7 +66,8 @@ class System:
         self.standin = StandIn(f"http://127.0.0.1:{DataDirectory(self.data).port('stand-in')}")
 
     def _spawn(self) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "cli", "up", "--data", str(self.data), "--port", "0", *self._arguments]
+        where = ["--data", str(self.data), "--port", "0", "--nodes", str(self._nodes)]
+        command = [sys.executable, "-m", "cli", "up", *where, *self._arguments]
         with self._words.open("a") as words:
             return subprocess.Popen(
                 command, cwd=ROOT, env=self._environment, stdout=subprocess.PIPE, stderr=words, text=True
@@ -116,6 +122,10 @@ class System:
     def one_more(self, service: str) -> list[str]:
         """The command that adds a process of this service to the running system."""
         return [sys.executable, "-m", "cli", "service", service, "--data", str(self.data)]
+
+    def a_nats_server(self) -> str:
+        """The NATS server, or any one of three."""
+        return random.choice(node_names(DataDirectory(self.data)))
 
     async def kill_and_see_it_back(self, name: str) -> None:
         """Kills a process and waits until the supervisor has started another in its place."""

@@ -1,4 +1,4 @@
-"""A NATS server of a test's own, to be killed and started again when the test says so."""
+"""A NATS server of a test's own, or a cluster, to be killed and started again when the test says so."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from chassis.object_store import S3Store
 from chassis.settings import Settings
-from local.nats import Nats
+from local.nats import Nats, nats_servers, settle_nodes
 from local.servers import temporary_folder
 from local.spawn import Lines, kill_group, spawn
 from local.state import DataDirectory
@@ -17,40 +17,48 @@ from tests.waiting import until
 class NatsServer:
     """Nobody restarts it but the test."""
 
-    def __init__(self, nats: Nats) -> None:
-        self._nats = nats
-        self._process: asyncio.subprocess.Process | None = None
-        self._lines: Lines | None = None
+    def __init__(self, servers: list[Nats]) -> None:
+        self._servers = {nats.name: nats for nats in servers}
+        self._running: dict[str, tuple[asyncio.subprocess.Process, Lines]] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """What the server is called, or each of several."""
+        return list(self._servers)
 
     @property
     def plant(self) -> Plant:
         """A plant of this server, and of an object store that is not there."""
         absent = S3Store(Settings.model_validate({"s3_endpoint": "127.0.0.1:1"}))
-        return Plant(self._nats.url, self._nats.passwords, absent)
+        first = self._servers[self.names[0]]  # each knows of all
+        return Plant(first.url, first.passwords, absent)
 
-    async def start(self) -> None:
-        """Starts it on the data it had, at the address it had."""
-        self._process, self._lines = await spawn(self._nats.launch(settled=True), lambda _: None)
-        await until(self._nats.answers, "NATS answers")
+    async def start(self, *names: str) -> None:
+        """Starts these, or all, on the data they had, at the address they had."""
+        for name in names or self.names:
+            nats = self._servers[name]
+            self._running[name] = await spawn(nats.launch(settled=True), lambda _: None)
+            await until(nats.answers, f"{name} answers")
 
-    async def kill(self) -> None:
-        """As a power cut would."""
-        if self._process and self._lines:
-            kill_group(self._process.pid)
-            await self._process.wait()
-            await self._lines.end()
-        self._process = None
+    async def kill(self, *names: str) -> None:
+        """Ends these, or all, as a power cut would."""
+        for process, lines in [self._running.pop(name) for name in names or list(self._running)]:
+            kill_group(process.pid)
+            await process.wait()
+            await lines.end()
 
 
 @asynccontextmanager
-async def nats_server() -> AsyncGenerator[NatsServer]:
-    """A running server with the log set up on it."""
+async def nats_server(nodes: int = 1) -> AsyncGenerator[NatsServer]:
+    """A running server, or a cluster, with the log set up on it."""
     with temporary_folder() as folder:
         data = DataDirectory(folder / "data")
         with data.held("no address, as this is a server for a test"):
-            nats = Nats(data)
-            nats.launch(settled=False)  # settles its port
-            server = NatsServer(nats)
+            settle_nodes(data, nodes)
+            servers = nats_servers(data)
+            for nats in servers:
+                nats.launch(settled=False)  # settles its ports
+            server = NatsServer(servers)
             await server.start()
             try:
                 await server.plant.set_up()

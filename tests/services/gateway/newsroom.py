@@ -66,7 +66,10 @@ class Plant:
     async def set_up(self) -> None:
         """Brings the log to its declared shape."""
         connection = await self.connection(SET_UP)
-        await reconcile(connection, Settings.model_validate({"log_bytes_max": 256 * 1024**2}))
+        await reconcile(
+            connection,
+            Settings.model_validate({"log_bytes_max": 256 * 1024**2, "log_replicas": len(self.nats_url.split(","))}),
+        )
         await connection.close()
 
 

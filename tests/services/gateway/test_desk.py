@@ -21,6 +21,7 @@ FOR_EVER = 10**9
 def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk, "PATIENCE_S", 0.3)
     monkeypatch.setattr(desk, "PAUSE_S", 0.01)
+    monkeypatch.setattr(desk, "STALL_S", 0)
 
 
 class Faltering(MemoryStore):
@@ -85,6 +86,39 @@ async def test_log_that_answers_no_append_keeps_nobody_waiting_for_ever(request_
     with pytest.raises(FateUnknown):
         await Desk(log, researches=True).start(asked(request_id))
     assert len(log.appended) == desk.TRIES_MAX
+
+
+class Electing(Faltering):
+    """A log that changes its leader: it cuts several appends off before it takes one."""
+
+    async def append(self, history: History, event: Event, *, id: str, cause: str | None = None) -> Recorded[Event]:
+        self.appended.append(history.key)
+        if len(self.appended) <= 2 * desk.TRIES_MAX:
+            raise OutcomeUnknown
+        return await MemoryStore.append(self, history, event, id=id, cause=cause)
+
+
+async def test_appends_that_are_cut_off_while_the_leader_changes_are_no_unknown_fate(
+    request_id: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "STALL_S", FOR_EVER)
+    log = Electing(silent_reads=0)
+    key, _ = await Desk(log, researches=True).start(asked(request_id))
+    assert log.events(key) == ["workflow-requested"] and set(log.appended) == {key}
+
+
+class Dying(Faltering):
+    """A log that loses a reply, and then takes nothing any more."""
+
+    async def append(self, history: History, event: Event, *, id: str, cause: str | None = None) -> Recorded[Event]:
+        self.appended.append(history.key)
+        raise OutcomeUnknown if len(self.appended) == 1 else StoreUnavailable
+
+
+async def test_log_that_takes_nothing_after_a_lost_reply_leaves_a_name(request_id: str | None) -> None:
+    log = Dying(silent_reads=0)
+    with pytest.raises(FateUnknown, match=r"workflow [0-9a-f-]{36}"):
+        await Desk(log, researches=True).start(asked(request_id))
 
 
 async def test_log_that_stays_away_leaves_a_name(request_id: str | None) -> None:

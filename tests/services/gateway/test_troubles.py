@@ -6,8 +6,8 @@ import pytest
 
 from contracts.presence import HEARD_WITHIN_S
 from services.gateway import troubles
-from services.gateway.status_shapes import LogTold, ProcessTold, ProjectionTold, ServiceTold
-from services.gateway.troubles import BEHIND_MAX_S, FULL_SHARE, TROUBLES_MAX
+from services.gateway.status_shapes import LogTold, ProcessTold, ProjectionTold, ReplicaTold, ServiceTold
+from services.gateway.troubles import BEHIND_MAX_S, FULL_SHARE, LAG_MAX, TROUBLES_MAX
 from tests.services.gateway.read_tables import LONG_AGO
 
 
@@ -65,6 +65,36 @@ class TestTheLog:
 
     def test_log_without_a_bound_never_fills_up(self) -> None:
         assert of_log(0.99, bytes_max=None) == []
+
+
+class TestTheCopiesOfTheLog:
+    def of(self, **other: Any) -> list[str]:
+        usual = {"is_current": True, "is_there": True, "lag": 0}
+        copies = [
+            ReplicaTold.model_validate({"server": "pressroom-1", "is_leader": True, **usual}),
+            ReplicaTold.model_validate({"server": "pressroom-2", "is_leader": False, **usual, **other}),
+        ]
+        return list(troubles.of_log(LogTold(events=1, bytes=1, last_position=1, bytes_max=None, replicas=copies)))
+
+    def test_copies_that_follow_are_no_trouble(self) -> None:
+        assert self.of() == []
+
+    def test_copy_that_is_a_few_changes_behind_is_no_trouble(self) -> None:
+        assert self.of(is_current=False, lag=LAG_MAX) == []
+
+    def test_copy_that_lags_is_told_with_what_it_lacks(self) -> None:
+        (told,) = self.of(is_current=False, lag=5_000)
+        assert "pressroom-2" in told and "5000 changes" in told
+
+    def test_server_that_is_away_is_told(self) -> None:
+        (told,) = self.of(is_current=False, is_there=False)
+        assert "pressroom-2 is away" in told
+
+    def test_copies_without_a_leader_are_told(self) -> None:
+        (told,) = troubles.of_replicas(
+            [ReplicaTold(server="pressroom-1", is_leader=False, is_current=True, is_there=True, lag=0)]
+        )
+        assert "no leader" in told
 
 
 class TestTheProjection:
