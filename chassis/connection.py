@@ -73,11 +73,13 @@ class Connection:
         """Connects, waiting as long as it takes for the server to be there. Raises NotAllowed for a wrong password."""
         connection = cls(user)
         connecting = asyncio.create_task(connection._connect(url, password, name))
-        await asyncio.wait({connecting, connection._refused}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait({connecting, connection._refused}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:  # whoever waited has lost patience
+            await connection._give_up(connecting)
+            raise
         if connection._refused.done():  # nats-py would go on trying for ever
-            connecting.cancel()
-            await asyncio.gather(connecting, return_exceptions=True)
-            await connection.close()
+            await connection._give_up(connecting)
             raise NotAllowed(f"the user {user!r} or its password is not known to the NATS server at {url}")
         await connecting
         return connection
@@ -130,10 +132,15 @@ class Connection:
         except (NatsError, OSError) as wrong:
             raise Disconnected(str(wrong)) from wrong
 
-    async def subscribe(self, subject: str, heard: Callable[[Msg], Awaitable[None]]) -> Subscription:
-        """Listens to a subject; the subscription outlives reconnects. End it with `unsubscribe`."""
+    async def subscribe(
+        self, subject: str, heard: Callable[[Msg], Awaitable[None]], *, queue: str = ""
+    ) -> Subscription:
+        """Listens to a subject; the subscription outlives reconnects. End it with `unsubscribe`.
+
+        `queue`: of all who name the same one, a single one hears each message.
+        """
         return await self._client.subscribe(  # pyright: ignore[reportUnknownMemberType]  (an unused future's type)
-            subject, cb=heard, pending_bytes_limit=PENDING_BYTES_MAX
+            subject, queue=queue, cb=heard, pending_bytes_limit=PENDING_BYTES_MAX
         )
 
     async def unsubscribe(self, subscription: Subscription) -> None:
@@ -160,6 +167,11 @@ class Connection:
             await self._client.close()
 
     # ------------------------------------------------------------ what the client tells
+
+    async def _give_up(self, connecting: "asyncio.Task[None]") -> None:
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+        await self.close()
 
     async def _connect(self, url: str, password: str, name: str) -> None:
         await self._client.connect(

@@ -43,7 +43,7 @@ async def keep(connection: "Connection", epoch: str, entries: Sequence[Entry]) -
 
 async def digest_at(connection: "Connection", epoch: str, position: int) -> bytes | None:
     """The hash of the message that was archived at this position of that log; None where there is none."""
-    return (await _digests(connection, epoch, position, position)).get(position)
+    return (await digests(connection, epoch, position, position)).get(position)
 
 
 async def end(connection: "Connection", epoch: str) -> int:
@@ -53,13 +53,14 @@ async def end(connection: "Connection", epoch: str) -> int:
 
 async def _compare(connection: "Connection", epoch: str, entries: Sequence[Entry]) -> None:
     if entries:
-        archived = await _digests(connection, epoch, entries[0].position, entries[-1].position)
+        archived = await digests(connection, epoch, entries[0].position, entries[-1].position)
         for entry in entries:
             if archived.get(entry.position) != digest(entry):
                 raise LogInDoubt(f"the log's event {entry.position} is not the one that was archived")
 
 
-async def _digests(connection: "Connection", epoch: str, first: int, last: int) -> dict[int, bytes]:
+async def digests(connection: "Connection", epoch: str, first: int, last: int) -> dict[int, bytes]:
+    """The hashes of what was archived of that log from one position to another, both included."""
     return {row["position"]: row["sha256"] for row in await connection.fetch(OF_POSITIONS, epoch, first, last)}
 
 
