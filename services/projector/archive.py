@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 COLUMNS = ("epoch", "position", "subject", "headers", "body", "sha256")
 
 OF_POSITIONS = "SELECT position, sha256 FROM archive.events WHERE epoch = $1 AND position BETWEEN $2 AND $3"
+AT_POSITIONS = "SELECT position, sha256 FROM archive.events WHERE epoch = $1 AND position = ANY($2::bigint[])"
 
 
 class LogInDoubt(Exception):
@@ -49,6 +50,19 @@ async def digest_at(connection: "Connection", epoch: str, position: int) -> byte
 async def end(connection: "Connection", epoch: str) -> int:
     """The last position of that log that was archived; 0 without any."""
     return await connection.fetchval("SELECT coalesce(max(position), 0) FROM archive.events WHERE epoch = $1", epoch)
+
+
+async def refuse_unlike(connection: "Connection", epoch: str, entries: Sequence[Entry]) -> None:
+    """Raises LogInDoubt unless each of these messages, from anywhere in the log, is the one that was archived.
+
+    What stands behind the end of the archive is not archived yet, and left alone.
+    """
+    positions = [entry.position for entry in entries]
+    found = await connection.fetch(AT_POSITIONS, epoch, positions)
+    archived = {row["position"]: row["sha256"] for row in found}
+    for entry in entries:
+        if archived.get(entry.position, digest(entry)) != digest(entry):
+            raise LogInDoubt(f"the log's event {entry.position} is not the one that was archived")
 
 
 async def _compare(connection: "Connection", epoch: str, entries: Sequence[Entry]) -> None:

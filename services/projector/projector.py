@@ -22,6 +22,7 @@ from services.projector.generation import SHAPE, Checkpoint, WrongShape
 from services.projector.log.guard import Guard
 from services.projector.log.nodes import Nodes
 from services.projector.reading import FaithfulReader, OtherLog, refuse_lost
+from services.projector.refolding import Refolder
 from services.projector.writing import Overtaken, apply
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Projector:
         self._nats, self._log, self._postgres_url = nats, JetStreamLog(nats), postgres_url
         self._news = asyncio.Event()
         self.guard = Guard(nodes, postgres_url)
+        self.refolder = Refolder(nats, postgres_url, self.guard)
         self._seldom = Seldom()
         self.trouble: str | None = "the tables have not been reached yet"
 
@@ -59,6 +61,7 @@ class Projector:
         """Projects until it is cancelled; whatever is away is waited for."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.guard.watch(self._news.set))
+            group.create_task(self.refolder.serve())
             group.create_task(self._run())
 
     async def _run(self) -> None:

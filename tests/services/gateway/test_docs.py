@@ -39,6 +39,7 @@ STATUSES = {
     ("get", "/workflows/{workflow_id}/events"): "200 204 404 409 422 429 502 503",
     ("post", "/workflows/{workflow_id}/cancel"): "202 400 404 409 413 422 502 503 507",
     ("post", "/workflows/{workflow_id}/resume"): "202 400 404 409 413 422 502 503 507",
+    ("post", "/workflows/{workflow_id}/refold"): "200 404 422 503",
     ("get", "/workflows/{workflow_id}/sources"): "200 404 422 503",
     ("get", "/blog-posts"): "200 422 503",
     ("get", "/blog-posts/{blog_post_id}"): "200 404 422 503",

@@ -44,6 +44,6 @@ async def damage(press: Press, what: Callable[[Path], None], *, then: signal.Sig
     await until(is_back, "the server is back")
 
 
-def _overwrite(block: Path, data: bytes) -> None:
+def _overwrite(block: Path, data: bytearray) -> None:
     with block.open("r+b") as file:
         file.write(data)
