@@ -82,7 +82,7 @@ def refold(press: Press, workflow_id: str, refusal: Refused | None = None) -> bo
         return False
     match told.get("outcome"):
         case "held":
-            complain(f"{workflow_id} is held still. {sentence(str(told.get('why')))} {HELD}")
+            complain(f"{workflow_id} is held still: {sentence(str(told.get('why')))} {HELD}")
         case "folded" | "not-held" if refusal is None or told["outcome"] == "folded":
             sys.stdout.write(f"{workflow_id} is held no more\n")
             sys.stdout.flush()

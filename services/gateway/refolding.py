@@ -6,7 +6,7 @@ from chassis.connection import Connection, NoAnswer
 from contracts.refolds import REFOLD_BYTES_MAX, Outcome, RefoldAsked, Refolded
 from contracts.subjects import REFOLD, WorkflowKey
 
-PATIENCE_S = 20.0
+PATIENCE_S = 10.0
 """For a long history, and for a projector that waits for its turn at the checkpoint."""
 
 

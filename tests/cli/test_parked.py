@@ -126,7 +126,7 @@ class TestRedrive:
     def test_what_is_held_still_is_told_and_ends_with_1(self, gateway: Gateway, command: Command) -> None:
         gateway.answers = {"/parked": JSONResponse(page(held("w1"))), "/workflows/w1/refold": STILL_HELD}
         ended = command.run("redrive", "--all")
-        assert ended == (1, "", f"w1 is held still. It is not JSON. {HELD}\n")
+        assert ended == (1, "", f"w1 is held still: it is not JSON. {HELD}\n")
 
     def test_without_a_projector_what_is_held_is_told(self, gateway: Gateway, command: Command) -> None:
         refusal = problem(503, "No projector answers.", "no-projector")
@@ -149,7 +149,7 @@ class TestRedrive:
         refusal = problem(502, "An event cannot be read here, at position 57", "history-unreadable")
         gateway.answers = {"/workflows/w1/resume": refusal, "/workflows/w1/refold": STILL_HELD}
         ended = command.run("redrive", "w1")
-        assert (ended.code, ended.err) == (1, f"w1 is held still. It is not JSON. {HELD}\n")
+        assert (ended.code, ended.err) == (1, f"w1 is held still: it is not JSON. {HELD}\n")
 
     @pytest.mark.parametrize("status", [503, 507])
     def test_where_no_other_could_go_on_nothing_more_is_asked(

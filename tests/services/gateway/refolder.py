@@ -26,3 +26,4 @@ async def refolding(room: Newsroom, answer: Refolded = FOLDED) -> AsyncGenerator
     await connection.flush()
     yield asked
     await connection.unsubscribe(listening)
+    await connection.flush()  # nobody listens from here on

@@ -7,6 +7,8 @@ from services.gateway.desk import OWNER
 from tests.services.gateway.newsroom import Newsroom
 from tests.services.gateway.refolder import refolding
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def test_workflow_that_is_folded_again_is_told(room: Newsroom) -> None:
     async with refolding(room) as asked:

@@ -1,4 +1,4 @@
-"""A held workflow is folded again from its first event, in order: its rows, its quarantine and the counters are right."""
+"""A held workflow is folded again from its first event: its rows, its quarantine and the counters are right."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
