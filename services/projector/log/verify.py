@@ -130,8 +130,8 @@ def words(report: Report) -> Iterator[str]:
         yield "`./run log restore` says what it would bring back."
 
 
-async def _main(settings: Settings) -> int:
-    """-> the exit code"""
+async def verify(settings: Settings) -> int:
+    """Compares, and tells what came out. -> the exit code"""
     try:
         async with connected(settings, "log verify", command_timeout_s=COMMAND_S) as (_, database):
             with shown("Comparing the log with its archive") as told:
@@ -156,7 +156,7 @@ def main() -> None:
     settings = load_settings()
     set_up_logs("log verify", settings.log_level, settings.log_format)
     try:
-        sys.exit(asyncio.run(_main(settings)))
+        sys.exit(asyncio.run(verify(settings)))
     except KeyboardInterrupt:
         print("It was interrupted before all was compared.", file=sys.stderr)  # noqa: T201
         sys.exit(2)

@@ -15,11 +15,11 @@ from benchmarks.made_up import Author
 from chassis.connection import Connection
 from chassis.database import open_connection
 from chassis.event_store import Conflict, OutcomeUnknown, StoreUnavailable
-from chassis.jetstream_log import EPOCH, Entry, JetStreamLog
+from chassis.jetstream_log import Entry, JetStreamLog
 from chassis.jetstream_store import STREAM, JetStreamStore
 from chassis.settings import Settings
 from chassis.setup import reconcile
-from chassis.topology import SET_UP
+from chassis.topology import SET_UP, stream
 from contracts.envelope import ID, TIME
 from contracts.events import Event
 from contracts.services import GATEWAY, PROJECTOR, WRITER
@@ -214,11 +214,10 @@ class Press:
 
     async def roll_log_back(self, position: int) -> None:
         """Takes the log back to this position, as the loss of its last blocks would; its id stays."""
-        kept = await (await self.log()).read(0, most=position)
-        epoch = await (await self.log()).epoch()
-        await self.make_log_anew()
-        set_up_user = await self.connection(SET_UP)
-        await set_up_user.ask(EPOCH, epoch.encode(), timeout_s=10)
+        kept = [entry for entry in await self.entries() if entry.position <= position]
+        await self.api(f"STREAM.DELETE.{STREAM}")
+        await self.api(f"STREAM.CREATE.{STREAM}", stream(bytes_max=SETTINGS.log_bytes_max))
+        await self.set_up_log()
         for entry in kept:
             writer = await self.connection(parse(entry.subject).service)
             await writer.ask(entry.subject, entry.body, headers=dict(entry.headers), timeout_s=10)

@@ -74,7 +74,8 @@ def _duration(events: int) -> str:
     return f"between {max(1, round(fast / size)):,} and {max(2, round(slow / size)):,} {unit}, as the disk is"
 
 
-async def _restore(settings: Settings, *, does: bool, of: str | None) -> None:
+async def restore(settings: Settings, *, does: bool, of: str | None) -> None:
+    """Tells what there is to do, and does it where it is to. Raises what `main` tells of."""
     async with both_servers(settings, "log restore", command_timeout_s=COMMAND_S) as (nats, connection):
         restoration = Restoration(nats, connection, settings, shown, of=of)
         plan = await restoration.plan()
@@ -100,7 +101,7 @@ def main() -> None:
     settings = load_settings()
     set_up_logs("log restore", settings.log_level, settings.log_format)
     try:
-        asyncio.run(_restore(settings, does=chosen.yes, of=chosen.of))
+        asyncio.run(restore(settings, does=chosen.yes, of=chosen.of))
     except KeyboardInterrupt:
         sys.exit("Stopped. If the log was closed by then, it stays so until `./run log restore --yes` has ended.")
     except (CannotRestore, ArchiveUnfit, TooManyNewer, Refused, *TROUBLE) as wrong:

@@ -9,7 +9,7 @@ from contracts.subjects import whose
 from services.projector.archive import digest
 from services.projector.log.likeness import Comparison, ReadableLog
 from services.projector.log.restore.archived import Archive
-from services.projector.log.restore.sorting import Newer, placed, sort_out
+from services.projector.log.restore.sorting import Newer, essence, placed, sort_out
 from services.projector.progress import Told
 
 if TYPE_CHECKING:
@@ -68,15 +68,12 @@ async def plan_of(
     end = await archive.proven_end(told[0])
     intact, found = await _compared(log, state, Comparison(log, connection, archive.epoch), end, told[1])
     appended = await archive.appended()
-    known = {(entry.subject, entry.body) for entry in appended}
-    unsorted = [*appended, *(entry for entry in found if (entry.subject, entry.body) not in known)]
+    known = {essence(entry) for entry in appended}
+    unsorted = [*appended, *(entry for entry in found if essence(entry) not in known)]
     histories = await archive.histories({whose(entry.subject) for entry in unsorted})
-    archived = {(one.subject, one.body): one for history in histories.values() for one in history}
-    newer = sort_out(
-        [one for one in unsorted if (one.subject, one.body) not in archived],
-        histories,
-        frozenset(subject for subject, _ in archived),
-    )
+    archived = {essence(one) for history in histories.values() for one in history}
+    taken = frozenset(one.subject for history in histories.values() for one in history)
+    newer = sort_out([one for one in unsorted if essence(one) not in archived], histories, taken)
     lasts = {key: history[-1].position for key, history in histories.items()}
     tail = placed([one.entry for one in newer if one.is_appended], end, lasts)
     if intact == end:

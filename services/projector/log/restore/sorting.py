@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from chassis.jetstream_log import Entry
 from contracts.subjects import WorkflowKey, history, whose
 from contracts.workflow import Workflow
+from services.projector.archive import digest
 from services.projector.log.restore.legal import Illegal, followed, history_of
 
 FENCE, FENCED = "Nats-Expected-Last-Subject-Sequence", "Nats-Expected-Last-Subject-Sequence-Subject"
@@ -56,6 +57,11 @@ def _refuse_unfit(entry: Entry, refused: int | None, taken: frozenset[str]) -> N
         raise Illegal(f"it follows event {refused} of its workflow, which is set aside")
     if entry.subject in taken:
         raise Illegal("the archive holds another event of this workflow and revision")
+
+
+def essence(entry: Entry) -> bytes:
+    """What stays of an event when it is placed elsewhere: all but its position, and its fence."""
+    return digest(replace(entry, headers={name: value for name, value in entry.headers.items() if name != FENCE}))
 
 
 def placed(appended: Iterable[Entry], end: int, lasts: Mapping[WorkflowKey, int]) -> list[Entry]:
