@@ -91,11 +91,13 @@ class Connection:
         random.shuffle(servers)  # so that not everybody is on the first one
         connection = cls(user, servers)
         connecting = asyncio.create_task(connection._connect(password, name))
-        await asyncio.wait({connecting, connection._refused}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait({connecting, connection._refused}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:  # whoever waited has lost patience
+            await connection._give_up(connecting)
+            raise
         if connection._refused.done():  # nats-py would go on trying for ever
-            connecting.cancel()
-            await asyncio.gather(connecting, return_exceptions=True)
-            await connection.close()
+            await connection._give_up(connecting)
             raise NotAllowed(f"the user {user!r} or its password is not known to the NATS server at {url}")
         await connecting
         return connection
@@ -172,10 +174,15 @@ class Connection:
         except (NatsError, OSError) as wrong:
             raise Disconnected(str(wrong)) from wrong
 
-    async def subscribe(self, subject: str, heard: Callable[[Msg], Awaitable[None]]) -> Subscription:
-        """Listens to a subject; the subscription outlives reconnects. End it with `unsubscribe`."""
+    async def subscribe(
+        self, subject: str, heard: Callable[[Msg], Awaitable[None]], *, queue: str = ""
+    ) -> Subscription:
+        """Listens to a subject; the subscription outlives reconnects. End it with `unsubscribe`.
+
+        `queue`: of all who name the same one, a single one hears each message.
+        """
         return await self._client.subscribe(  # pyright: ignore[reportUnknownMemberType]  (an unused future's type)
-            subject, cb=heard, pending_bytes_limit=PENDING_BYTES_MAX
+            subject, queue=queue, cb=heard, pending_bytes_limit=PENDING_BYTES_MAX
         )
 
     async def unsubscribe(self, subscription: Subscription) -> None:
@@ -202,6 +209,11 @@ class Connection:
             await self._client.close()
 
     # ------------------------------------------------------------ what the client tells
+
+    async def _give_up(self, connecting: "asyncio.Task[None]") -> None:
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+        await self.close()
 
     async def _connect(self, password: str, name: str) -> None:
         await self._client.connect(

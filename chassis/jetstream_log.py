@@ -23,6 +23,9 @@ BUCKET = "KV_PRESSROOM"
 
 BUCKET_SUBJECTS, EPOCH = "$KV.PRESSROOM.>", "$KV.PRESSROOM.epoch"
 EPOCH_GET = f"$JS.API.DIRECT.GET.{BUCKET}.{EPOCH}"
+RESTORING = "$KV.PRESSROOM.restoring"
+"""Says, while there is something in it, that the log is taken away and made anew under its old id."""
+
 STREAM_INFO = f"$JS.API.STREAM.INFO.{STREAM}"
 
 BATCH = 256
@@ -43,6 +46,15 @@ ADDED_BY_SERVER = {
 """Headers of an answer that are not part of the message."""
 
 
+class LogClosed(StoreUnavailable):
+    """The log is closed while it is restored: nothing is read from it or appended to it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the log is closed: it is being restored, or that was broken off; `./run log restore --yes` finishes it"
+        )
+
+
 class LogNotSetUp(StoreUnavailable):
     """The log has no id yet: the set-up step has not run."""
 
@@ -59,11 +71,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class LogState:
-    """From where to where the log reaches, and how many events it holds; all 0 for an empty one."""
+    """From where to where the log reaches, and how many events it holds; all 0 for an empty one.
+
+    `is_closed`: nobody may read it or append to it, because it is being restored.
+    """
 
     first: int
     last: int
     count: int
+    is_closed: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -92,7 +108,9 @@ class JetStreamLog:
         if "error" in told:
             raise LogNotSetUp(f"there is no log: {told['error'].get('description')}")
         state = told["state"]
-        return LogState(int(state["first_seq"]), int(state["last_seq"]), int(state["messages"]))
+        return LogState(
+            int(state["first_seq"]), int(state["last_seq"]), int(state["messages"]), is_closed(told["config"])
+        )
 
     async def end(self) -> int:
         """The position of the last event that was ever stored; 0 for an empty log. Raises as `epoch` does."""
@@ -117,6 +135,11 @@ class JetStreamLog:
         if not _is_entry(answers[-1]) and end.get(STATUS) not in ("204", "404"):
             raise StoreUnavailable(f"the log answered {end.get(STATUS)} {end.get('Description', '')}")
         return [_entry(answer) for answer in answers if _is_entry(answer)]
+
+
+def is_closed(config: Mapping[str, Any]) -> bool:
+    """Is a stream of this configuration closed (chassis/topology.py)?"""
+    return bool(config.get("subject_transform"))
 
 
 @contextmanager

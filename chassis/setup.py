@@ -13,11 +13,11 @@ from typing import Any, cast
 
 from chassis.connection import Connection, NoAnswer
 from chassis.event_store import NotAllowed
-from chassis.jetstream_log import BUCKET, EPOCH
+from chassis.jetstream_log import BUCKET, EPOCH, RESTORING, is_closed
 from chassis.jetstream_store import STREAM, WRONG_LAST_SEQUENCE
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
-from chassis.topology import SET_UP, bucket, consumer, consumer_create, stream
+from chassis.topology import SET_UP, bucket, closed_stream, consumer, consumer_create, stream
 from contracts.services import STAGES
 
 NOT_FOUND = 404
@@ -44,15 +44,31 @@ async def reconcile(connection: Connection, settings: Settings) -> list[str]:
 
     Raises TopologyConflict for a change that JetStream cannot make in place.
     """
-    log = stream(bytes_max=settings.log_bytes_max, replicas=settings.log_replicas)
     done = [
         await _reconcile_stream(connection, bucket(replicas=settings.log_replicas)),
         await _reconcile_epoch(connection),
-        await _reconcile_stream(connection, log),
+        await _reconcile_log(connection, settings),
     ]
     for stage in STAGES:
         done.append(await _reconcile_consumer(connection, consumer(stage, ack_wait_s=settings.ack_wait_s)))
     return [line for line in done if line]
+
+
+async def _reconcile_log(connection: Connection, settings: Settings) -> str:
+    """A log that is being restored stays closed, also where that was broken off: half a log is worse than none."""
+    size = {"bytes_max": settings.log_bytes_max, "replicas": settings.log_replicas}
+    found = await _call(connection, f"STREAM.INFO.{STREAM}", {})
+    if _is_missing(found) and await is_being_restored(connection):
+        await _reconcile_stream(connection, closed_stream(**size))
+    elif _is_missing(found) or not is_closed(found["config"]):
+        return await _reconcile_stream(connection, stream(**size))
+    return "the log stays closed until it is restored: `./run log restore --yes`"
+
+
+async def is_being_restored(connection: Connection) -> bool:
+    """Is the log taken away to be made anew under its old id?"""
+    found = await _call(connection, f"STREAM.MSG.GET.{BUCKET}", {"last_by_subj": RESTORING})
+    return not _is_missing(found) and bool(found.get("message", {}).get("data"))
 
 
 async def _reconcile_stream(connection: Connection, wanted: Mapping[str, Any]) -> str:
@@ -78,7 +94,9 @@ async def _reconcile_epoch(connection: Connection) -> str:
     if _is_missing(found):
         return await _give_epoch(connection, last=0)
     _raise_refusal(found, "tell the log's id")
-    return "" if await _log_stands(connection) else await _give_epoch(connection, last=found["message"]["seq"])
+    if await is_being_restored(connection) or await _log_stands(connection):
+        return ""
+    return await _give_epoch(connection, last=found["message"]["seq"])
 
 
 async def _give_epoch(connection: Connection, *, last: int) -> str:

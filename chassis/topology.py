@@ -19,6 +19,10 @@ from contracts.services import GATEWAY, PROJECTOR, STAGES
 from contracts.workflow import wakes
 
 SET_UP = "set-up"
+
+ANSWER_S = 60
+"""Within so many seconds whoever is asked has to answer; later the server lets no answer through."""
+
 USERS = (SET_UP, GATEWAY, *STAGES, PROJECTOR)
 """Who has a user of its own on NATS: the set-up step, and each service."""
 
@@ -38,6 +42,10 @@ PULLS_WAITING_MAX = 10_000
 """Above all slots of all processes of a stage: a pull beyond it is refused."""
 
 
+DUPLICATE_WINDOW_MIN_NS = 100_000_000
+"""Of a closed log. Events with one message id that were stored far apart come back side by side."""
+
+
 def stream(*, bytes_max: int, replicas: int = 1) -> dict[str, Any]:
     """The stream that is the log, as JetStream's API takes it."""
     return {
@@ -54,6 +62,23 @@ def stream(*, bytes_max: int, replicas: int = 1) -> dict[str, Any]:
         "num_replicas": replicas,
         "allow_direct": True,
         "republish": {"src": subjects.REPUBLISH_FROM, "dest": subjects.REPUBLISH_TO},
+    }
+
+
+def closed_stream(*, bytes_max: int, replicas: int = 1) -> dict[str, Any]:
+    """The same stream while it is restored: nobody can append, or read what is only half there.
+
+    A service that tries is told that nobody listens, which is the log's being away, and waits. Only set-up may publish
+    on the subjects that the stream takes meanwhile; it stores each under the event's own.
+    """
+    declared = stream(bytes_max=bytes_max, replicas=replicas)
+    del declared["republish"]  # these events were heard of when they were new
+    return {
+        **declared,
+        "subjects": [subjects.RESTORED],
+        "subject_transform": {"src": subjects.RESTORED, "dest": ">"},
+        "allow_direct": False,
+        "duplicate_window": DUPLICATE_WINDOW_MIN_NS,
     }
 
 
@@ -99,27 +124,30 @@ def consumer_create(stage: str) -> str:
 
 @dataclass(frozen=True)
 class Rights:
-    """What one user may publish and listen to."""
+    """What one user may publish and listen to. `answers`: also answer, once, who asks it something."""
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
+    answers: bool = False
 
 
 def rights(user: str) -> Rights:
     """The rights of this user. Only set-up may change streams or purge; a stage may make its own consumer again."""
     answers = f"{inbox_of(user)}.>"
     if user == SET_UP:
-        return Rights(("$JS.API.>", BUCKET_SUBJECTS), (answers,))
+        return Rights(("$JS.API.>", BUCKET_SUBJECTS, subjects.RESTORED), (answers,))
     presence = subjects.presence(user)
     if user == GATEWAY:
         status = (STREAM_INFO, *(consumer_info(stage) for stage in STAGES))
         return Rights(
-            (subjects.may_write(GATEWAY), DIRECT_GET, presence, subjects.ROLL_CALL, *status),
+            (subjects.may_write(GATEWAY), DIRECT_GET, presence, subjects.ROLL_CALL, subjects.REFOLD, *status),
             (answers, subjects.REPUBLISH_TO, subjects.EVERY_PRESENCE, subjects.ROLL_CALL),
         )
     if user == PROJECTOR:
         return Rights(
-            (DIRECT_GET, EPOCH_GET, STREAM_INFO, presence), (answers, subjects.LIVE_EVENTS, subjects.ROLL_CALL)
+            (DIRECT_GET, EPOCH_GET, STREAM_INFO, presence),
+            (answers, subjects.LIVE_EVENTS, subjects.ROLL_CALL, subjects.REFOLD),
+            answers=True,
         )
     return Rights(
         (
@@ -203,6 +231,7 @@ cluster {{
 
 
 def _user(user: str, password: str | Variable) -> str:
+    answers = f"\n        allow_responses: {{ max: 1, expires: {ANSWER_S}s }}" if rights(user).answers else ""
     word = f"${password.name}" if isinstance(password, Variable) else json.dumps(password)
     return f"""\
     {{
@@ -210,6 +239,6 @@ def _user(user: str, password: str | Variable) -> str:
       password: {word}
       permissions: {{
         publish: {{ allow: {json.dumps(rights(user).publish)} }}
-        subscribe: {{ allow: {json.dumps(rights(user).subscribe)} }}
+        subscribe: {{ allow: {json.dumps(rights(user).subscribe)} }}{answers}
       }}
     }}"""

@@ -19,7 +19,7 @@ from cli.wording import ago, harmless, moment_of, name_of, one_line, pretty, sen
 KIND_STYLES = {"failed": "red", "held": "yellow"}
 HEAD = ("WORKFLOW", "KIND", "SINCE")
 
-HELD = "What is held waits for a version that can read its event, and then for `./run rebuild`."
+HELD = "What is held waits for a version that can read its event; then `./run redrive`, or its start, lets it go."
 """What to do about held workflows."""
 
 Json = dict[str, Any]

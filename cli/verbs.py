@@ -77,8 +77,8 @@ REDRIVE = """Has parked workflows go on, once the cause is mended: those that ar
 all that `parked` lists. Only what is missing is made, and paid for. Safe to
 repeat.
 
-A workflow that is held cannot be redriven: it waits for a version that can read
-its event, and then for `./run rebuild`.
+A workflow that is held is folded again from its first event: the read tables
+show it then, where this version can read what another could not.
 
 Exit code: 0 all of them go on; 1 not all of them, or not to be done."""
 

@@ -4,6 +4,8 @@ workflow.<owner>.<workflow_id>.<service>.<event>.<revision>      the log: each s
 live.workflow.<owner>.<workflow_id>.…                            the same, republished at once to whoever listens
 live.workflow.<owner>.<workflow_id>.delta.<stage>                text while a model still writes; never in the log
 presence.<service>                                               a process says that it is there; never in the log
+restore.<the subject of an event>                                how a log that is closed is filled from its archive
+refold                                                           a held workflow is to be folded again
 """
 
 import hashlib
@@ -25,6 +27,12 @@ LIVE_EVENTS = f"live.{LOG_SUBJECTS}"
 EVERY_PRESENCE = "presence.*"
 ROLL_CALL = "roll-call"
 """A gateway has begun to listen: everybody says at once that they are there."""
+
+RESTORED = "restore.>"
+"""All that a closed log takes: events under `restoring` of their subjects."""
+
+REFOLD = "refold"
+"""Asks whichever projector hears it to fold a held workflow again. Requests and answers are JSON (refolds.py)."""
 
 """Every process of every service, as it says that it is there."""
 
@@ -146,6 +154,11 @@ def may_write(service: str) -> str:
 def may_stream(stage: str) -> str:
     """The deltas that this stage may send."""
     return f"live.workflow.*.*.delta.{token(stage)}"
+
+
+def restoring(subject: str) -> str:
+    """Where the event of this subject is sent while the log is closed: only who restores it may, and does."""
+    return f"restore.{subject}"
 
 
 def presence(service: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from chassis.topology import SET_UP
 from contracts.services import GATEWAY, PROJECTOR
 from local.services import Machine, environment_of_user
 from local.spawn import Launch
@@ -28,6 +29,13 @@ def projector_task(task: str, path: Path, arguments: Sequence[str]) -> NoReturn:
     """Becomes a task of the projector, such as `rebuild`, with the projector's rights."""
     machine = running_machine(path)
     become(machine.python(f"services.{PROJECTOR}.{task}", *arguments, told=machine.access(PROJECTOR)))
+
+
+def log_restore(path: Path, arguments: Sequence[str]) -> NoReturn:
+    """Becomes the restore of the log: with the projector's rights on Postgres, and on NATS those of set-up alone."""
+    machine = running_machine(path)
+    told = machine.access(PROJECTOR) | machine.access(SET_UP)
+    become(machine.python(f"services.{PROJECTOR}.log.restore", *arguments, told=told))
 
 
 def running_machine(path: Path, port: int = 0) -> Machine:

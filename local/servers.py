@@ -42,6 +42,11 @@ class Running:
         return self._nats.passwords
 
     @property
+    def log_blocks(self) -> list[Path]:
+        """The files in which NATS keeps the log, for whoever damages it; without any before the first event."""
+        return sorted((self._data.path / "nats" / "store").glob("**/streams/WORKFLOW/msgs/*.blk"))
+
+    @property
     def s3(self) -> S3Access:
         return self._s3.access
 

@@ -33,11 +33,28 @@ log, and changes nothing.
 Exit code: 0 where they agree, 1 where they do not, 2 where that could not be
 found out."""
 
+LOG = """Compares the log itself with its archive, its second copy in Postgres, or makes it
+whole again from there.
+
+  ./run log verify    says what is missing or different, on every node of NATS;
+                      changes nothing
+  ./run log restore   says what it would bring back, and what would become of
+                      newer events; with --yes it does that. Safe to repeat, also
+                      after it was killed: the log stays closed until it is whole
+
+Exit code of verify: 0 where they agree, 1 where they do not, 2 where that could
+not be found out. Of restore: 0 done, nothing to do, or told; 1 it was not
+restored."""
+
 BENCH = """Runs a benchmark with the arguments behind its name; without a name, tells which
 there are."""
 
 ADOPT_LOG = "--adopt-log"
 """The rebuild's own argument; it stands here for the sake of its help."""
+
+LOG_TASKS = ("verify", "restore")
+YES, OF = "--yes", "--of"
+"""The restore's own arguments, for the same reason."""
 
 DOES = "local.__main__"
 
@@ -78,6 +95,14 @@ def add_service(verb: argparse.ArgumentParser) -> None:
 def add_rebuild(verb: argparse.ArgumentParser) -> None:
     text = "from a log that the tables do not know yet, as where the old one was lost"
     verb.add_argument(ADOPT_LOG, action="store_true", help=text)
+    add_data(verb)
+
+
+def add_log(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("task", choices=LOG_TASKS, metavar="TASK", help=" or ".join(LOG_TASKS))
+    verb.add_argument(YES, action="store_true", help="restore: do it, instead of saying what would be done")
+    text = "restore: bring back the log with this id, where the one that is there is new"
+    verb.add_argument(OF, metavar="ID", help=text)
     add_data(verb)
 
 
@@ -132,6 +157,16 @@ VERBS = (
         DOES,
         add_data,
         passes_on=True,
+    ),
+    Verb(
+        "log",
+        "TASK",
+        "verify the log beside its archive, or restore it",
+        LOG,
+        DOES,
+        add_log,
+        passes_on=True,
+        examples="  ./run log verify\n  ./run log restore\n  ./run log restore --yes",
     ),
     Verb(
         "bench",

@@ -22,6 +22,7 @@ from services.gateway.desk import Desk
 from services.gateway.library import Library
 from services.gateway.lookout import Lookout
 from services.gateway.parts import Parts
+from services.gateway.refolding import Refolds
 from services.gateway.roll import Roll
 from services.gateway.sockets import UNREAD_S, Places
 from services.gateway.tail import Tails
@@ -74,6 +75,7 @@ def _parts(settings: Settings, connection: Connection, library: Library, roll: R
         gallery=S3Store(settings),
         health=health,
         lookout=Lookout(connection, library, roll),
+        refolds=Refolds(connection),
         places=Places(settings.sockets_max),
         origins=settings.origins,
     )

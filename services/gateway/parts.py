@@ -11,6 +11,7 @@ from chassis.object_store import ObjectStore
 from services.gateway.desk import Desk
 from services.gateway.library import Library
 from services.gateway.lookout import Lookout
+from services.gateway.refolding import Refolds
 from services.gateway.sockets import Places
 from services.gateway.tail import Tails
 
@@ -25,6 +26,7 @@ class Parts:
     gallery: ObjectStore
     health: Health
     lookout: Lookout
+    refolds: Refolds
     places: Places
     origins: str = ""
 

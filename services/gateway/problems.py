@@ -24,6 +24,7 @@ from contracts.requests import NAME_LENGTH_MAX
 from contracts.workflow import AlreadyClosed, HistoryFull, RequestConflict, UnknownWorkflow
 from services.gateway.desk import FateUnknown, ResearchIsOff
 from services.gateway.library import ReadTablesBehind
+from services.gateway.refolding import NoProjector
 
 RETRY_AFTER_S = 2
 WORTH_ANOTHER_TRY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -101,6 +102,9 @@ READ_TABLES_UNAVAILABLE = Kind(
     "The read tables do not answer at the moment; try again in a few seconds. "
     "The live streams and a workflow's events go on without them.",
 )
+NO_PROJECTOR = Kind(
+    503, "no-projector", "No projector answers, or it cannot do it at the moment; `detail` says why. Try again later."
+)
 PROJECTION_BEHIND = Kind(
     503, "projection-behind", "The read tables have not reached `min_position` in time; `detail` says how far they are."
 )
@@ -166,6 +170,7 @@ def add_problems(app: FastAPI) -> None:
         ResearchIsOff: _as(RESEARCH_IS_OFF),
         RequestConflict: _as(REQUEST_CONFLICT),
         UnknownWorkflow: _as(UNKNOWN_WORKFLOW),
+        NoProjector: _as(NO_PROJECTOR),
         AlreadyClosed: _as(ALREADY_CLOSED),
         HistoryFull: _as(HISTORY_FULL),
         HistoryShort: lambda _: problem(REVISION_UNKNOWN),

@@ -314,7 +314,8 @@ async def list_parked(asked: Annotated[ParkedAsked, Query()], parts: Needed) -> 
     """Workflows that cannot go on until somebody has mended something, each with its reason; newest first.
 
     Failed ones for which a resume makes sense, and those that the read tables hold back. `POST
-    /workflows/{workflow_id}/resume` redrives a failed one, and pays for nothing twice.
+    /workflows/{workflow_id}/resume` redrives a failed one, and pays for nothing twice; `POST
+    /workflows/{workflow_id}/refold` folds a held one again.
     """
     read = await parts.library.parked(
         before=asked.before, limit=asked.limit + 1, kind=asked.kind, min_position=asked.min_position

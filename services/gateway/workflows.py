@@ -7,9 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.envelope import Recorded
 from contracts.events import NUMBER_MAX, Event
+from contracts.refolds import Outcome
 from contracts.requests import ContentRequest
+from contracts.subjects import TOKEN, WorkflowKey
 from contracts.websocket import Reason, describe
 from services.gateway import reads
+from services.gateway.desk import OWNER
 from services.gateway.event_stream import EventStream
 from services.gateway.pages import never_null
 from services.gateway.parts import Needed
@@ -22,6 +25,7 @@ from services.gateway.problems import (
     HISTORY_UNREADABLE,
     LOG_FULL,
     LOG_UNAVAILABLE,
+    NO_PROJECTOR,
     REQUEST_CONFLICT,
     RESEARCH_IS_OFF,
     REVISION_UNKNOWN,
@@ -120,6 +124,30 @@ class Standing(BaseModel):
     position: Annotated[
         int, Field(description="Where that event stands in the log; as `min_position`, reads wait for it.")
     ]
+
+
+class RefoldTold(BaseModel):
+    """What came of folding a workflow again."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"workflow_id": _WORKFLOW_ID, "outcome": "folded", "why": None, "position": None, "events": None}
+            ]
+        }
+    )
+
+    workflow_id: str
+    outcome: Annotated[
+        Literal["folded", "held", "not-held"],
+        Field(
+            description="`folded`: the read tables show all of it now. `held`: they hold it back still; `why` tells. "
+            "`not-held`: they showed all of it before."
+        ),
+    ]
+    why: Annotated[str | None, Field(description="Of one that is held: what is wrong with its event.")] = None
+    position: Annotated[int | None, Field(description="Of one that is held: the event from which on it is.")] = None
+    events: Annotated[int | None, Field(description="Of one that is held: how many of its events are.")] = None
 
 
 class EventsAsked(BaseModel):
@@ -236,6 +264,25 @@ async def resume_workflow(
 ) -> Standing:
     """Opens the next run of a failed or cancelled workflow: only what is missing is made. Safe to repeat."""
     return _standing(await parts.desk.resume(workflow_id, why and why.reason), response)
+
+
+@router.post(
+    "/workflows/{workflow_id}/refold",
+    response_description="What came of it",
+    responses=answers(UNKNOWN_WORKFLOW, BAD_REQUEST, NO_PROJECTOR),
+)
+async def refold_workflow(workflow_id: reads.WorkflowId, parts: Needed) -> RefoldTold:
+    """Folds a workflow that the read tables hold back again from its first event, in order.
+
+    For after an update that can read what could not be read, or after the database was mended; a projector does so by
+    itself when it starts. Safe to repeat: one that is not held is left as it is.
+    """
+    if not TOKEN.fullmatch(workflow_id):
+        raise ProblemFound(UNKNOWN_WORKFLOW)
+    done = await parts.refolds.refold(WorkflowKey(OWNER, workflow_id))
+    if done.outcome is Outcome.UNKNOWN:
+        raise ProblemFound(UNKNOWN_WORKFLOW, "The read tables know no such workflow.")
+    return RefoldTold.model_validate({"workflow_id": workflow_id, **done.model_dump(mode="json")})
 
 
 _STREAM: dict[int | str, dict[str, Any]] = {

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 COLUMNS = ("epoch", "position", "subject", "headers", "body", "sha256")
 
 OF_POSITIONS = "SELECT position, sha256 FROM archive.events WHERE epoch = $1 AND position BETWEEN $2 AND $3"
+AT_POSITIONS = "SELECT position, sha256 FROM archive.events WHERE epoch = $1 AND position = ANY($2::bigint[])"
 
 
 class LogInDoubt(Exception):
@@ -43,7 +44,7 @@ async def keep(connection: "Connection", epoch: str, entries: Sequence[Entry]) -
 
 async def digest_at(connection: "Connection", epoch: str, position: int) -> bytes | None:
     """The hash of the message that was archived at this position of that log; None where there is none."""
-    return (await _digests(connection, epoch, position, position)).get(position)
+    return (await digests(connection, epoch, position, position)).get(position)
 
 
 async def end(connection: "Connection", epoch: str) -> int:
@@ -51,15 +52,29 @@ async def end(connection: "Connection", epoch: str) -> int:
     return await connection.fetchval("SELECT coalesce(max(position), 0) FROM archive.events WHERE epoch = $1", epoch)
 
 
+async def refuse_unlike(connection: "Connection", epoch: str, entries: Sequence[Entry]) -> None:
+    """Raises LogInDoubt unless each of these messages, from anywhere in the log, is the one that was archived.
+
+    What stands behind the end of the archive is not archived yet, and left alone.
+    """
+    positions = [entry.position for entry in entries]
+    found = await connection.fetch(AT_POSITIONS, epoch, positions)
+    archived = {row["position"]: row["sha256"] for row in found}
+    for entry in entries:
+        if archived.get(entry.position, digest(entry)) != digest(entry):
+            raise LogInDoubt(f"the log's event {entry.position} is not the one that was archived")
+
+
 async def _compare(connection: "Connection", epoch: str, entries: Sequence[Entry]) -> None:
     if entries:
-        archived = await _digests(connection, epoch, entries[0].position, entries[-1].position)
+        archived = await digests(connection, epoch, entries[0].position, entries[-1].position)
         for entry in entries:
             if archived.get(entry.position) != digest(entry):
                 raise LogInDoubt(f"the log's event {entry.position} is not the one that was archived")
 
 
-async def _digests(connection: "Connection", epoch: str, first: int, last: int) -> dict[int, bytes]:
+async def digests(connection: "Connection", epoch: str, first: int, last: int) -> dict[int, bytes]:
+    """The hashes of what was archived of that log from one position to another, both included."""
     return {row["position"]: row["sha256"] for row in await connection.fetch(OF_POSITIONS, epoch, first, last)}
 
 

@@ -19,7 +19,10 @@ from contracts import subjects
 from services.projector import archive, generation
 from services.projector.archive import LogInDoubt
 from services.projector.generation import SHAPE, Checkpoint, WrongShape
+from services.projector.log.guard import Guard
+from services.projector.log.nodes import Nodes
 from services.projector.reading import FaithfulReader, OtherLog, refuse_lost
+from services.projector.refolding import Refolder
 from services.projector.writing import Overtaken, apply
 
 if TYPE_CHECKING:
@@ -46,14 +49,22 @@ log = structlog.get_logger("projector")
 class Projector:
     """Keeps the live tables true. `trouble` says what holds it up at the moment, or None."""
 
-    def __init__(self, nats: Nats, postgres_url: str) -> None:
+    def __init__(self, nats: Nats, postgres_url: str, nodes: Nodes) -> None:
         self._nats, self._log, self._postgres_url = nats, JetStreamLog(nats), postgres_url
         self._news = asyncio.Event()
+        self.guard = Guard(nodes, postgres_url)
+        self.refolder = Refolder(nats, postgres_url, self.guard)
         self._seldom = Seldom()
         self.trouble: str | None = "the tables have not been reached yet"
 
     async def run(self) -> None:
         """Projects until it is cancelled; whatever is away is waited for."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.guard.watch(self._news.set))
+            group.create_task(self.refolder.serve())
+            group.create_task(self._run())
+
+    async def _run(self) -> None:
         await self._nats.subscribe(subjects.LIVE_EVENTS, self._heard)
         self._nats.on_reconnect.append(self._news.set)
         while True:
@@ -68,6 +79,7 @@ class Projector:
 
     async def _project(self) -> None:
         """Projects over one connection to Postgres, until something is in the way."""
+        self.guard.refuse_doubt()
         connection = await connect(self._postgres_url)
         try:
             with named_failures():
@@ -79,17 +91,17 @@ class Projector:
     async def _project_from(self, connection: "Connection", checkpoint: Checkpoint) -> None:
         """Applies batch after batch; returns when the checkpoint has to be read again."""
         last = await archive.digest_at(connection, checkpoint.epoch, checkpoint.position)
-        reader = FaithfulReader(self._log, checkpoint, last)
+        reader, is_there_more = FaithfulReader(self._log, checkpoint, last), True
         try:
             while True:
                 self._news.clear()
-                entries = await reader.read()
+                self.guard.refuse_doubt()
+                entries = await reader.read() if is_there_more else []
                 if entries:
                     checkpoint = await apply(connection, checkpoint, entries, while_live=True)
                     reader.applied(entries)
                 self._goes_on(checkpoint)
-                if not entries:
-                    await self._wait_for_news()
+                is_there_more = bool(entries) or await self._news_come(checkpoint)
                 if connection.is_closed():  # else a projector with nothing to do would not notice
                     raise DatabaseUnavailable("the connection to Postgres broke")
         except Overtaken as overtaken:
@@ -110,11 +122,17 @@ class Projector:
         await refuse_lost(self._log, checkpoint.position)
         return checkpoint
 
-    async def _wait_for_news(self) -> None:
+    async def _news_come(self, checkpoint: Checkpoint) -> bool:
+        """Waits a while. -> Is there something to read, or to be looked into?
+
+        Where all is quiet, no event is read: what is read all the time stands in the server's memory, and damage to its
+        store would stay hidden from the guard.
+        """
         try:
             await asyncio.wait_for(self._news.wait(), QUIET_S)
         except TimeoutError:
-            return
+            return await self._log.end() != checkpoint.position
+        return True
 
     def _goes_on(self, checkpoint: Checkpoint) -> None:
         if self.trouble is not None:

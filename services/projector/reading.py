@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from chassis.jetstream_log import BATCH, Entry, JetStreamLog
+from chassis.jetstream_log import BATCH, Entry, JetStreamLog, LogClosed
 from services.projector.archive import LogInDoubt, digest
 from services.projector.generation import Checkpoint
 
@@ -60,8 +60,10 @@ async def refuse_other_log(log: JetStreamLog, epoch: str) -> None:
 
 
 async def refuse_lost(log: JetStreamLog, position: int) -> None:
-    """For a read that lacks an event: raises LogInDoubt unless it came from a replica that only lags."""
+    """For a read that lacks an event: raises LogInDoubt unless it came from a replica that only lags, or LogClosed."""
     state = await log.state()
+    if state.is_closed:
+        raise LogClosed
     if state.last < position:
         raise LogInDoubt(f"the log ends at {state.last}: it has lost event {position}, which is in the read tables")
     if not state.is_whole:

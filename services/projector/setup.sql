@@ -25,13 +25,37 @@ COMMENT ON COLUMN archive.events.headers IS 'Its headers, as a JSON object';
 COMMENT ON COLUMN archive.events.body IS 'Its body, byte for byte';
 COMMENT ON COLUMN archive.events.sha256 IS 'The hash of subject, headers and body (services/projector/archive.py)';
 COMMENT ON COLUMN archive.events.archived_at IS 'When it was archived';
+-- What a damaged log held and its archive did not, when it was restored. As the archive itself, it only grows.
+CREATE TABLE IF NOT EXISTS archive.set_aside (
+    epoch text NOT NULL,
+    position bigint NOT NULL,
+    subject text NOT NULL,
+    headers text NOT NULL,
+    body bytea NOT NULL,
+    sha256 bytea NOT NULL,
+    is_appended boolean NOT NULL,
+    why text NOT NULL,
+    set_aside_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (epoch, position, sha256, is_appended)
+);
+COMMENT ON TABLE archive.set_aside IS 'Every event that a damaged log held and its archive did not, when it was restored';
+COMMENT ON COLUMN archive.set_aside.epoch IS 'Which log: the id that it was given when it was made';
+COMMENT ON COLUMN archive.set_aside.position IS 'The place that it had in the damaged log';
+COMMENT ON COLUMN archive.set_aside.subject IS 'The subject under which it was stored';
+COMMENT ON COLUMN archive.set_aside.headers IS 'Its headers, as a JSON object';
+COMMENT ON COLUMN archive.set_aside.body IS 'Its body, byte for byte';
+COMMENT ON COLUMN archive.set_aside.sha256 IS 'The hash of subject, headers and body (services/projector/archive.py)';
+COMMENT ON COLUMN archive.set_aside.is_appended IS 'Whether it was to stand behind the archived events again; else it is only here';
+COMMENT ON COLUMN archive.set_aside.why IS 'Why it did not';
+COMMENT ON COLUMN archive.set_aside.set_aside_at IS 'When that was';
 -- Also where somebody made it before.
 ALTER SCHEMA archive OWNER TO CURRENT_USER;
 ALTER TABLE archive.events OWNER TO CURRENT_USER;
+ALTER TABLE archive.set_aside OWNER TO CURRENT_USER;
 REVOKE ALL ON SCHEMA archive FROM projector;
-REVOKE ALL ON archive.events FROM projector;
+REVOKE ALL ON archive.events, archive.set_aside FROM projector;
 GRANT USAGE ON SCHEMA archive TO projector;
-GRANT SELECT, INSERT ON archive.events TO projector;
+GRANT SELECT, INSERT ON archive.events, archive.set_aside TO projector;
 
 -- The projector's own books. Each generation of read tables, a schema read_<generation>, has its own checkpoint.
 CREATE SCHEMA IF NOT EXISTS projection AUTHORIZATION projector;

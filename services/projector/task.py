@@ -31,6 +31,16 @@ async def connected(
 
     Raises what stands in TROUBLE.
     """
+    limits = {"command_timeout_s": command_timeout_s, "silence_s": silence_s, "transaction_s": transaction_s}
+    async with both_servers(settings, name, **limits) as (nats, connection):
+        yield JetStreamLog(nats), connection
+
+
+@asynccontextmanager
+async def both_servers(
+    settings: Settings, name: str, *, command_timeout_s: float, silence_s: float = 0, transaction_s: float = 0
+) -> "AsyncGenerator[tuple[Nats, Connection]]":
+    """NATS and Postgres themselves, as the users that the settings name. Raises what stands in TROUBLE."""
     nats = await _nats(settings, name)
     try:
         connection = await open_connection(
@@ -41,7 +51,7 @@ async def connected(
             transaction_s=transaction_s,
         )
         try:
-            yield JetStreamLog(nats), connection
+            yield nats, connection
         finally:
             connection.terminate()
     finally:

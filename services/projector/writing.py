@@ -90,9 +90,8 @@ async def _write_batch(
 
 
 async def _write(connection: "Connection", checkpoint: Checkpoint, taken: Sequence[Step], batch: Batch) -> None:
-    for table in TABLES:
-        await _upsert(connection, checkpoint.schema, table, batch.rows.get(table.name, {}).values())
-    await _hold(connection, checkpoint, batch.held)
+    await write_rows(connection, checkpoint, batch)
+    await hold(connection, checkpoint, batch.held)
     await archive.keep(connection, checkpoint.epoch, [step.entry for step in taken])
     last = taken[-1].entry.position
     await connection.execute(MOVE, checkpoint.generation, last, batch.applied, batch.left_out)
@@ -113,11 +112,11 @@ async def _folded(
     connection: "Connection", checkpoint: Checkpoint, taken: Sequence[Step], refused: Mapping[int, str]
 ) -> Batch:
     keys = list(workflows_in(taken))
-    rows = await _rows_so_far(connection, checkpoint, keys)
-    return fold(taken, TABLES, rows, await _held(connection, checkpoint, keys), refused)
+    rows = await rows_so_far(connection, checkpoint, keys)
+    return fold(taken, TABLES, rows, await held_of(connection, checkpoint, keys), refused)
 
 
-async def _rows_so_far(
+async def rows_so_far(
     connection: "Connection", checkpoint: Checkpoint, keys: Sequence[WorkflowKey]
 ) -> dict[WorkflowKey, Any]:
     """The workflows' own rows, of the table that events change."""
@@ -129,9 +128,10 @@ async def _rows_so_far(
     return rows
 
 
-async def _held(
+async def held_of(
     connection: "Connection", checkpoint: Checkpoint, keys: Sequence[WorkflowKey]
 ) -> dict[WorkflowKey, Held]:
+    """Those of these workflows that are held."""
     found = await connection.fetch(HELD, checkpoint.generation, *_columns_of(keys))
     return {
         WorkflowKey(one["owner"], one["workflow_id"]): Held(one["position"], one["subject"], one["error"])
@@ -139,7 +139,8 @@ async def _held(
     }
 
 
-async def _hold(connection: "Connection", checkpoint: Checkpoint, held: Mapping[WorkflowKey, Held]) -> None:
+async def hold(connection: "Connection", checkpoint: Checkpoint, held: Mapping[WorkflowKey, Held]) -> None:
+    """Writes down that these workflows are held, in the transaction that is open."""
     await connection.executemany(
         HOLD,
         [
@@ -148,6 +149,21 @@ async def _hold(connection: "Connection", checkpoint: Checkpoint, held: Mapping[
             if one.events
         ],
     )
+
+
+async def write_rows(connection: "Connection", checkpoint: Checkpoint, batch: Batch) -> None:
+    """The rows of a batch, in the transaction that is open."""
+    for table in TABLES:
+        await _upsert(connection, checkpoint.schema, table, batch.rows.get(table.name, {}).values())
+
+
+async def remove_rows(connection: "Connection", checkpoint: Checkpoint, key: WorkflowKey) -> None:
+    """Removes all rows of a workflow, in the transaction that is open."""
+    for table in TABLES:
+        await connection.execute(
+            f"DELETE FROM {checkpoint.schema}.{table.name} WHERE owner = $1 AND workflow_id = $2",  # noqa: S608 - ours
+            *key,
+        )
 
 
 async def _upsert(connection: "Connection", schema: str, table: Table[Any], rows: Iterable[Any]) -> None:

@@ -8,14 +8,15 @@ import pytest
 from rich.console import Console
 from starlette.responses import JSONResponse
 
-from cli.parked import lines_of
+from cli.parked import HELD, lines_of
 from tests.cli.command import Command, seen
 from tests.cli.gateway import Gateway, problem
 from tests.cli.given import ID, Json
 
 NOW = datetime(2026, 11, 22, 10, 5, 1, tzinfo=UTC)
 CURSOR = "AQAAAAAAAAAp"
-REBUILD = "What is held waits for a version that can read its event, and then for `./run rebuild`."
+FOLDED = JSONResponse({"outcome": "folded"})
+STILL_HELD = JSONResponse({"outcome": "held", "why": "it is not JSON"})
 
 
 def failed(id: str = ID, **changes: object) -> Json:
@@ -66,7 +67,7 @@ class TestParked:
         gateway.workflow = page(failed(), held())
         out = seen(command.in_terminal("parked").out).replace("\r\n", "\n")
         assert "Once the cause is mended, `./run redrive ID`, or `--all`, has what failed go on.\n" in out
-        assert f"{REBUILD}\n" in out
+        assert f"{HELD}\n" in out
 
     @pytest.mark.parametrize("columns", [40, 80, 120])
     def test_every_id_topic_and_reason_can_be_read_at_any_width(self, columns: int) -> None:
@@ -116,11 +117,27 @@ class TestRedrive:
         gateway.workflow = page()
         assert command.run("redrive", "--all") == (0, "Nothing is parked.\n", "")
 
-    def test_what_is_held_is_told_and_ends_with_1(self, gateway: Gateway, command: Command) -> None:
-        gateway.answers = {"/parked": JSONResponse(page(held("w1"), failed("w2")))}
+    def test_what_is_held_is_folded_again(self, gateway: Gateway, command: Command) -> None:
+        gateway.answers = {"/parked": JSONResponse(page(held("w1"), failed("w2"))), "/workflows/w1/refold": FOLDED}
         ended = command.run("redrive", "--all")
-        assert (ended.code, gateway.paths()) == (1, ["GET /parked", "POST /workflows/w2/resume"])
-        assert (ended.out, ended.err) == ("w2 goes on (1 of 1)\n", f"w1 is held. {REBUILD}\n")
+        assert gateway.paths() == ["GET /parked", "POST /workflows/w2/resume", "POST /workflows/w1/refold"]
+        assert ended == (0, "w2 goes on (1 of 1)\nw1 is held no more\n", "")
+
+    def test_what_is_held_still_is_told_and_ends_with_1(self, gateway: Gateway, command: Command) -> None:
+        gateway.answers = {"/parked": JSONResponse(page(held("w1"))), "/workflows/w1/refold": STILL_HELD}
+        ended = command.run("redrive", "--all")
+        assert ended == (1, "", f"w1 is held still: it is not JSON. {HELD}\n")
+
+    def test_without_a_projector_what_is_held_is_told(self, gateway: Gateway, command: Command) -> None:
+        refusal = problem(503, "No projector answers.", "no-projector")
+        gateway.answers = {"/parked": JSONResponse(page(held("w1"))), "/workflows/w1/refold": refusal}
+        assert command.run("redrive", "--all") == (1, "", "w1 does not go on. No projector answers.\n")
+
+    @pytest.mark.parametrize("code", ["history-unreadable", "already-closed"])
+    def test_one_that_is_named_and_held_is_folded_again(self, gateway: Gateway, command: Command, code: str) -> None:
+        refusal = problem(502, "An event cannot be read here", code)
+        gateway.answers = {"/workflows/w1/resume": refusal, "/workflows/w1/refold": FOLDED}
+        assert command.run("redrive", "w1") == (0, "w1 is held no more\n", "")
 
     def test_one_that_is_refused_keeps_no_other_from_going_on(self, gateway: Gateway, command: Command) -> None:
         gateway.answers = {"/workflows/w1/resume": problem(409, "The workflow is complete already")}
@@ -130,10 +147,9 @@ class TestRedrive:
 
     def test_one_that_cannot_be_read_is_told_with_what_to_do(self, gateway: Gateway, command: Command) -> None:
         refusal = problem(502, "An event cannot be read here, at position 57", "history-unreadable")
-        gateway.answers = {"/workflows/w1/resume": refusal}
+        gateway.answers = {"/workflows/w1/resume": refusal, "/workflows/w1/refold": STILL_HELD}
         ended = command.run("redrive", "w1")
-        told = f"w1 does not go on. An event cannot be read here, at position 57. {REBUILD}\n"
-        assert (ended.code, ended.err) == (1, told)
+        assert (ended.code, ended.err) == (1, f"w1 is held still: it is not JSON. {HELD}\n")
 
     @pytest.mark.parametrize("status", [503, 507])
     def test_where_no_other_could_go_on_nothing_more_is_asked(

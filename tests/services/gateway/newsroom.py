@@ -33,6 +33,7 @@ from services.gateway.desk import OWNER, Desk
 from services.gateway.library import Library
 from services.gateway.lookout import Lookout
 from services.gateway.parts import Parts
+from services.gateway.refolding import Refolds
 from services.gateway.roll import Roll
 from services.gateway.sockets import Places
 from services.gateway.tail import Tails
@@ -197,6 +198,7 @@ async def newsroom(
             gallery=plant.gallery,
             health=Health(nats=lambda: None if connection.is_up else "there is no connection to NATS"),
             lookout=Lookout(connection, library, roll or await Roll.listening(connection)),
+            refolds=Refolds(connection),
             places=Places(sockets_max),
         )
         listener = bind("127.0.0.1", 0)

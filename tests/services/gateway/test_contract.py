@@ -25,6 +25,7 @@ from local.servers import Running, servers
 from services.gateway.pages import POSITION_MAX
 from tests.services.gateway.newsroom import Newsroom, Plant, newsroom, s3_settings
 from tests.services.gateway.read_tables import ReadTables
+from tests.services.gateway.refolder import refolding
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -80,7 +81,7 @@ async def test_gateway_answers_as_its_documentation_says(
 ) -> None:
     monkeypatch.setattr(jetstream_store, "LAG_PAUSES_S", (0.01,))  # one server has no replica that could lag
     await filled(tables)
-    async with completing(room):
+    async with completing(room), refolding(room):
         await hold_against_documentation(room, tmp_path)
 
 

@@ -7,25 +7,30 @@ import os
 import random
 import signal
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.made_up import Author
 from chassis.connection import Connection
 from chassis.database import open_connection
 from chassis.event_store import Conflict, OutcomeUnknown, StoreUnavailable
-from chassis.jetstream_log import EPOCH, JetStreamLog
+from chassis.jetstream_log import Entry, JetStreamLog
 from chassis.jetstream_store import STREAM, JetStreamStore
 from chassis.settings import Settings
 from chassis.setup import reconcile
-from chassis.topology import SET_UP
+from chassis.topology import SET_UP, stream
 from contracts.envelope import ID, TIME
 from contracts.events import Event
 from contracts.services import GATEWAY, PROJECTOR, WRITER
 from contracts.subjects import EventSubject, WorkflowKey, parse
 from local.postgres import ADMIN
 from local.servers import Running
+from services.projector.log.guard import Guard
+from services.projector.log.nodes import Nodes
+from services.projector.log.restore.plan import Plan
+from services.projector.log.restore.restoration import Restoration
+from services.projector.progress import Told
 from services.projector.projector import Projector
 from services.projector.setup import set_up
 from services.projector.verify.examination import verify
@@ -36,6 +41,13 @@ if TYPE_CHECKING:
     from chassis.database import Connection as Database
 
 OWNER = "local"
+SETTINGS = Settings.model_validate({"log_bytes_max": 1024**3})
+
+
+@contextmanager
+def quietly(_: str) -> Generator[Told]:
+    """Shows nobody how far something has come."""
+    yield lambda done, of: None
 
 
 class Press:
@@ -90,6 +102,10 @@ class Press:
     async def log(self) -> JetStreamLog:
         """The whole log, as the projector reads it."""
         return JetStreamLog(await self.connection(PROJECTOR))
+
+    def nodes(self) -> Nodes:
+        """The one node there is, as the projector reaches it."""
+        return Nodes((self.running.nats_url,), PROJECTOR, self.running.passwords[PROJECTOR])
 
     async def api(self, name: str, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What JetStream answers set-up."""
@@ -151,7 +167,7 @@ class Press:
     async def projecting(self) -> AsyncGenerator[Projector]:
         """A projector at work."""
         connection = await self.connect(PROJECTOR)
-        projector = Projector(connection, self.running.postgres_url(PROJECTOR))
+        projector = Projector(connection, self.running.postgres_url(PROJECTOR), self.nodes())
         working = asyncio.create_task(projector.run())
         try:
             yield projector
@@ -198,14 +214,38 @@ class Press:
 
     async def roll_log_back(self, position: int) -> None:
         """Takes the log back to this position, as the loss of its last blocks would; its id stays."""
-        kept = await (await self.log()).read(0, most=position)
-        epoch = await (await self.log()).epoch()
-        await self.make_log_anew()
-        set_up_user = await self.connection(SET_UP)
-        await set_up_user.ask(EPOCH, epoch.encode(), timeout_s=10)
+        kept = [entry for entry in await self.entries() if entry.position <= position]
+        await self.api(f"STREAM.DELETE.{STREAM}")
+        await self.api(f"STREAM.CREATE.{STREAM}", stream(bytes_max=SETTINGS.log_bytes_max))
+        await self.set_up_log()
         for entry in kept:
             writer = await self.connection(parse(entry.subject).service)
             await writer.ask(entry.subject, entry.body, headers=dict(entry.headers), timeout_s=10)
+
+    async def restoration(self, nats: Connection | None = None, *, of: str | None = None) -> Restoration:
+        """A restore of the log, as set-up's user; by default over a connection that lasts."""
+        return Restoration(
+            nats or await self.connection(SET_UP), await self.database(PROJECTOR), SETTINGS, quietly, of=of
+        )
+
+    async def restore(self) -> Plan:
+        """Restores the log. -> what was done"""
+        return await (await self.restoration()).run()
+
+    def guard(self) -> Guard:
+        """One that looks when a test asks it to."""
+        return Guard(self.nodes(), self.running.postgres_url(PROJECTOR))
+
+    async def entries(self) -> list[Entry]:
+        """The whole log, as far as it can be read."""
+        log, entries = await self.log(), list[Entry]()
+        while found := await log.read(entries[-1].position if entries else 0):
+            entries += found
+        return entries
+
+    async def set_up_log(self) -> list[str]:
+        """The set-up step, as each start takes it. -> what it did"""
+        return await reconcile(await self.connection(SET_UP), SETTINGS)
 
     async def make_database_anew(self, *, keep: str = "nothing") -> None:
         """Empties the database, but for this schema, and sets it up again."""
@@ -245,7 +285,7 @@ async def _set_up_log(running: Running) -> None:
     connection = await Connection.open(
         running.nats_url, user=SET_UP, password=running.passwords[SET_UP], name="set-up of the tests"
     )
-    await reconcile(connection, Settings.model_validate({"log_bytes_max": 1024**3}))
+    await reconcile(connection, SETTINGS)
     await connection.close()
 
 

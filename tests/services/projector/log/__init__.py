@@ -1,0 +1,1 @@
+"""The log beside its archive: damaged on purpose, found out, and restored."""
