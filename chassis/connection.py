@@ -17,17 +17,26 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
-from nats.errors import SlowConsumerError
+from nats.errors import NoServersError, SlowConsumerError, StaleConnectionError, UnexpectedEOF
 
 from chassis.event_store import NotAllowed
 from chassis.telemetry import Seldom
 
 log = structlog.get_logger("nats")
 
+PING_S, PINGS_LOST_MAX = 2.0, 2
+"""A server that stands still, or a network that is gone, is noticed after four to six seconds of silence."""
+
 RECONNECT_WAIT_S = 0.25
 """Between two tries to reach the server again; nats-py tries for ever with a negative maximum."""
 
 PENDING_BYTES_MAX = 16 * 1024**2
+
+BROKEN = (OSError, NoServersError, StaleConnectionError, UnexpectedEOF)
+"""How the client tells that there is no way to the server: one outage has many of these."""
+
+AWAY = "away"
+"""The one cause under which the log is told of an outage, whatever each try ended with."""
 
 STATUS = "Status"
 """The header in which the server says how a request went; an answer with data has none."""
@@ -53,16 +62,35 @@ class _Question:
     answers: "asyncio.Queue[Msg | Exception]"
 
 
+class _Client(Client):
+    """nats-py's client, which would stop reading for good at the first byte that is no UTF-8, in anybody's message."""
+
+    def _build_message(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
+    ) -> Msg:
+        return super()._build_message(sid, _readable(subject), _readable(reply), data, headers)
+
+    async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
+        try:
+            return await super()._process_headers(headers)  # pyright: ignore[reportUnknownMemberType]
+        except UnicodeDecodeError:  # in what stands where the server's own words would
+            readable = (headers or b"").decode("ascii", errors="replace").encode("ascii", errors="replace")
+            return await super()._process_headers(readable)  # pyright: ignore[reportUnknownMemberType]
+        except IndexError:  # a header without its first line's end
+            return None
+
+
 class Connection:
     """One connection of one user. `closed` is done when it has ended for good, with no way to reconnect."""
 
     def __init__(self, user: str) -> None:
         self._user = user
-        self._client = Client()
+        self._client = _Client()
         self._questions: dict[str, _Question] = {}
         self._asked = 0
         self._seldom = Seldom()
         self._inbox, self._closing = "", False
+        self._broken_by = "it does not answer"
         self.on_reconnect: list[Callable[[], None]] = []
         self.on_messages_dropped: list[Callable[[], None]] = []
         self._refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -70,17 +98,27 @@ class Connection:
 
     @classmethod
     async def open(cls, url: str, *, user: str, password: str, name: str) -> "Connection":
-        """Connects, waiting as long as it takes for the server to be there. Raises NotAllowed for a wrong password."""
+        """A connection that stands. See `reach`."""
         connection = cls(user)
-        connecting = asyncio.create_task(connection._connect(url, password, name))
-        await asyncio.wait({connecting, connection._refused}, return_when=asyncio.FIRST_COMPLETED)
-        if connection._refused.done():  # nats-py would go on trying for ever
-            connecting.cancel()
-            await asyncio.gather(connecting, return_exceptions=True)
-            await connection.close()
-            raise NotAllowed(f"the user {user!r} or its password is not known to the NATS server at {url}")
-        await connecting
+        await connection.reach(url, password=password, name=name)
         return connection
+
+    async def reach(self, url: str, *, password: str, name: str) -> None:
+        """Connects, waiting as long as it takes for the server to be there. Raises NotAllowed for a wrong password.
+
+        Meanwhile, whatever is asked of this connection raises Disconnected.
+        """
+        connecting = asyncio.create_task(self._connect(url, password, name))
+        try:
+            await asyncio.wait({connecting, self._refused}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not connecting.done():  # nats-py would go on trying for ever
+                connecting.cancel()
+                await asyncio.gather(connecting, return_exceptions=True)
+        if self._refused.done():
+            await self.close()
+            raise NotAllowed(f"the user {self._user!r} or its password is not known to the NATS server at {url}")
+        await connecting
 
     @property
     def is_up(self) -> bool:
@@ -175,12 +213,14 @@ class Connection:
             max_reconnect_attempts=-1,
             reconnect_time_wait=RECONNECT_WAIT_S,  # pyright: ignore[reportArgumentType]  (it sleeps for that long)
             connect_timeout=5,
-            ping_interval=10,
+            ping_interval=PING_S,  # pyright: ignore[reportArgumentType]  (it sleeps for that long)
+            max_outstanding_pings=PINGS_LOST_MAX,
             allow_reconnect=True,
         )
         self._inbox = self._client.new_inbox()
         await self.subscribe(f"{self._inbox}.*", self._heard_answer)
         await self.flush()
+        self._tell_back()
 
     async def _heard_answer(self, message: Msg) -> None:
         question = self._questions.get(message.subject.rpartition(".")[2])
@@ -195,6 +235,11 @@ class Connection:
             if not self._refused.done():  # which `open` tells
                 self._refused.set_result(None)
             return
+        if isinstance(error, BROKEN):
+            self._broken_by = str(error) or "it does not answer"
+            if not self._client.is_connected:  # at the end of a connection that stood, a word of its own follows
+                self._tell_away()
+            return
         if isinstance(error, SlowConsumerError):
             for tell in self.on_messages_dropped:
                 tell()
@@ -203,17 +248,25 @@ class Connection:
 
     async def _heard_disconnect(self) -> None:
         self._fail(NoAnswer("the connection to NATS broke"))
-        if not self._closing:
-            log.warning("disconnected from NATS")
+        self._tell_away()
 
     async def _heard_reconnect(self) -> None:
-        log.info("connected to NATS again")
+        self._tell_back()
         for tell in self.on_reconnect:
             tell()
 
     async def _heard_close(self) -> None:
         if not self.closed.done():
             self.closed.set_result(None)
+
+    def _tell_away(self) -> None:
+        if not self._closing and self._seldom.allows(AWAY, time.monotonic()):
+            log.warning("no connection to NATS", why=self._broken_by)
+
+    def _tell_back(self) -> None:
+        self._broken_by = "it does not answer"
+        if self._seldom.ends(AWAY):
+            log.info("connected to NATS again")
 
     def _fail(self, why: Exception, *, only: str | None = None) -> None:
         """Fails the questions that wait: all of them, or those on one subject."""
@@ -225,6 +278,11 @@ class Connection:
 def inbox_of(user: str) -> str:
     """The prefix under which this user, and nobody else, may listen for answers."""
     return f"_INBOX_{user}"
+
+
+def _readable(text: bytes) -> bytes:
+    """The same where it is UTF-8."""
+    return text.decode(errors="replace").encode()
 
 
 def _good(answer: Msg | Exception, subject: str) -> Msg:

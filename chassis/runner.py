@@ -32,6 +32,7 @@ from chassis.event_store import (
     StoreUnavailable,
     utc_now,
 )
+from chassis.health import Trouble
 from chassis.stage import Attempt, DeadlinePassed, Retry, Stage, Unexpected, WorkFailed
 from chassis.telemetry import Seldom
 from contracts.commands import ClaimWork, Command, CompleteWorkflow, FailAttempt, GiveUpWork, Record
@@ -163,6 +164,8 @@ class Runner(Generic[T]):
         self._clock, self._next_step = clock, next_step
         self._jobs: list[_Job] = []
         self._seldom = Seldom()
+        self.trouble = Trouble()
+        """Why works do not succeed here at the moment, where that may pass: the model or the object store is away."""
 
     async def run(self, delivery: Delivery) -> None:
         """Does all that this delivery brings, and settles it.
@@ -302,7 +305,7 @@ class Runner(Generic[T]):
         attempt = Attempt(job.key, job.history.state, claimed.work, claimed.run, claimed.attempt, say)
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await self._stage.perform(attempt, self._tools)
+                made = await self._stage.perform(attempt, self._tools)
         except WorkFailed as failed:
             return self._failure(claimed, failed)
         except TimeoutError:
@@ -312,10 +315,14 @@ class Runner(Generic[T]):
             # The one place that catches everything: a bug in a work must be told, and must not be paid for again.
             log.exception("unexpected", stage=self._stage.name, workflow_id=job.key.workflow_id, work=claimed.work)
             return self._failure(claimed, Unexpected(cost_known=False))
+        self.trouble.ends()
+        return made
 
     def _failure(self, claimed: WorkClaimed, failed: WorkFailed) -> FailAttempt:
         verdict, error = self._stage.verdict(failed), self._stage.failure(failed)
         delay = verdict.delay(claimed.attempt, failed.retry_after) if isinstance(verdict, Retry) else None
+        if delay is not None:
+            self.trouble.meets(f"{claimed.work}: {error.message}")
         log.warning(
             "attempt failed",
             stage=self._stage.name,

@@ -13,7 +13,7 @@ from chassis.health import Health, QuietServer
 from chassis.jetstream_store import JetStreamStore
 from chassis.object_store import S3Store
 from chassis.presence import announced
-from chassis.process import CannotGoOn, connect, stop_signal, worker_name
+from chassis.process import CannotGoOn, reached, stop_signal, unconnected, worker_name
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
 from contracts.services import GATEWAY
@@ -38,40 +38,50 @@ log = structlog.get_logger("gateway")
 
 
 async def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT. Raises CannotGoOn, NotAllowed, OSError where the port is taken."""
+    """Serves until SIGTERM or SIGINT. Raises CannotGoOn, NotAllowed, OSError where the port is taken.
+
+    Clients are answered from the first moment: what needs the log is refused until it is there, the rest is served.
+    """
     stopped = stop_signal()
     listener = bind(settings.host, settings.port)
-    connection = await connect(settings, GATEWAY, stopped)
-    if connection is None:
-        listener.close()
-        log.info("stopped")
-        return
+    connection = unconnected(settings, GATEWAY)
     library = await Library.open(settings.postgres_url.get_secret_value())
-    health = Health(nats=lambda: None if connection.is_up else "there is no connection to NATS")
-    roll = await Roll.listening(connection)
+    roll = Roll()
+    health = Health(nats=lambda: None if connection.is_up and roll.is_listening else "there is no connection to NATS")
     parts = _parts(settings, connection, library, roll, health)
     server = _server(parts)
-    async with announced(connection, GATEWAY, health, worker=worker_name(GATEWAY)):
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        log.info("ready", address=f"http://{settings.host}:{settings.port}")
-        await asyncio.wait({serving, stopped, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
-        parts.places.closing.set()
-        server.should_exit = True
-        await serving
-    await library.close()
-    await connection.close()
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        if await reached(connection, settings, GATEWAY, stopped):
+            await roll.listen(connection)
+            async with announced(connection, GATEWAY, health, worker=worker_name(GATEWAY)):
+                log.info("ready", address=f"http://{settings.host}:{settings.port}")
+                await asyncio.wait({serving, stopped, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
+                await _close(parts, server, serving)
+    finally:
+        await _close(parts, server, serving)
+        await library.close()
+        await connection.close()
     if not stopped.done():
         raise CannotGoOn("the connection to NATS was closed")
     log.info("stopped")
 
 
+async def _close(parts: Parts, server: QuietServer, serving: "asyncio.Task[None]") -> None:
+    """Sends the clients away; a second call does nothing."""
+    parts.places.closing.set()
+    server.should_exit = True
+    await serving
+
+
 def _parts(settings: Settings, connection: Connection, library: Library, roll: Roll, health: Health) -> Parts:
-    store = JetStreamStore(connection, GATEWAY)
+    store, gallery = JetStreamStore(connection, GATEWAY), S3Store(settings)
+    health.can_do_without(tables=library.trouble, pictures=gallery.trouble)
     return Parts(
         desk=Desk(store, researches=settings.researcher != "none"),
         tails=Tails(connection, store),
         library=library,
-        gallery=S3Store(settings),
+        gallery=gallery,
         health=health,
         lookout=Lookout(connection, library, roll),
         places=Places(settings.sockets_max),

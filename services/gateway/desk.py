@@ -27,6 +27,9 @@ TRIES_MAX = 2
 PATIENCE_S, PAUSE_S = 10.0, 0.2
 """How long a request whose fate is unknown is looked for in a log that does not answer."""
 
+RECORD_S = 25.0
+"""Of all tries together: clients give up after 30 s, and would not hear what became of their request."""
+
 
 class ResearchIsOff(Exception):
     """Research was asked for, but it is switched off here (PRESSROOM_RESEARCH=none)."""
@@ -82,7 +85,17 @@ class Desk:
         return _last(history, WorkflowRequested, WorkflowResumed)
 
     async def _record(self, history: History, command: Command) -> History:
-        """Appends what records the command, exactly once. -> the history that contains it, or said it before"""
+        """Appends what records the command, exactly once. -> the history that contains it, or said it before
+
+        Raises FateUnknown where nobody knows in time what became of it.
+        """
+        try:
+            async with asyncio.timeout(RECORD_S):
+                return await self._append(history, command)
+        except TimeoutError:
+            raise FateUnknown(_unknown(history.key, command)) from None
+
+    async def _append(self, history: History, command: Command) -> History:
         event_id, lost = str(uuid7()), 0
         while not history.find(event_id):
             if lost == TRIES_MAX:

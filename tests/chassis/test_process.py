@@ -118,7 +118,7 @@ class TestWithoutNats:
     @pytest.mark.parametrize("service", [WRITER, GATEWAY])
     async def test_process_that_waits_stops_promptly(self, start: Start, nowhere: str, service: str) -> None:
         process = await start(service, nats_url=nowhere)
-        await process.until_says("nats error")
+        await process.until_says("no connection to NATS")
         assert await process.terminated() == 0
 
     async def test_waiting_stage_says_what_it_lacks(self, start: Start, nowhere: str) -> None:
