@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 from tests.listening import listener
+from tests.waiting import until
 
 PIECE = 65_536
 
@@ -45,7 +46,7 @@ class Wire:
         self._moves = asyncio.Event()
         self._moves.set()
         self._latency_s = 0.0
-        self._refuses = False
+        self._refuses, self._refused = False, 0
         self._cut_at, self._cut_behind = b"", False
         self._cut_off = asyncio.Event()
         self.place = "{}:{}".format(*listening.getsockname()[:2])
@@ -91,6 +92,15 @@ class Wire:
         self._cut_at, self._cut_behind = words, behind
         self._cut_off.clear()
 
+    async def was_tried(self, times: int) -> None:
+        """Waits until it was tried in vain so often."""
+        wanted = self._refused + times
+
+        async def look() -> bool:
+            return self._refused >= wanted
+
+        await until(look, "it was tried in vain")
+
     async def was_cut(self) -> None:
         """Waits until the client has said that, and was cut off."""
         async with asyncio.timeout(60):
@@ -101,6 +111,7 @@ class Wire:
     async def take_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
         if self._refuses:
+            self._refused += 1
             writer.transport.abort()
             return
         try:

@@ -40,8 +40,8 @@ SILENCE_S = 5.0
 FIRST_GENERATION_LOCK = 7_305_001
 """Of Postgres' advisory locks: two projectors that start at once make the first tables only once."""
 
-BATCH_S = 5.0
-"""A batch takes milliseconds. One that has not ended by then is told, though it may still be applied."""
+BATCH_S = 10.0
+"""A batch takes milliseconds, and seconds on a slow Postgres. One that has not ended by then is told."""
 
 HELD_UP_BY = (DatabaseUnavailable, DataRefused, StoreUnavailable, LogInDoubt, WrongShape)
 """What is waited for, however long it lasts."""
@@ -65,7 +65,7 @@ class Projector:
     def trouble(self) -> str | None:
         """What holds it up at the moment, or None."""
         if self._trouble is None and self._batch_since and time.monotonic() - self._batch_since > BATCH_S:
-            return f"a batch takes longer than {BATCH_S:g} s: the log or Postgres does not answer"
+            return f"a batch takes longer than {BATCH_S:g} s: the log or Postgres is too slow, or does not answer"
         return self._trouble
 
     async def run(self) -> None:

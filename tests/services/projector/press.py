@@ -148,10 +148,10 @@ class Press:
         return dict(found) if found else {}
 
     @asynccontextmanager
-    async def projecting(self) -> AsyncGenerator[Projector]:
-        """A projector at work."""
+    async def projecting(self, postgres_url: str | None = None) -> AsyncGenerator[Projector]:
+        """A projector at work, which finds Postgres there."""
         connection = await self.connect(PROJECTOR)
-        projector = Projector(connection, self.running.postgres_url(PROJECTOR))
+        projector = Projector(connection, postgres_url or self.running.postgres_url(PROJECTOR))
         working = asyncio.create_task(projector.run())
         try:
             yield projector
