@@ -40,7 +40,7 @@ class _Line:
 class Wire:
     """The wire. What it is told holds for all that goes over it from then on, connections that stand included."""
 
-    def __init__(self, host: str, port: int, listening: socket.socket) -> None:
+    def __init__(self, host: str, port: int) -> None:
         self._there = (host, port)
         self._lines: list[_Line] = []
         self._moves = asyncio.Event()
@@ -49,7 +49,8 @@ class Wire:
         self._refuses, self._refused = False, 0
         self._cut_at, self._cut_behind = b"", False
         self._cut_off = asyncio.Event()
-        self.place = "{}:{}".format(*listening.getsockname()[:2])
+        self._serving: asyncio.Server | None = None
+        self.place = ""
         """Host and port of the client's end."""
 
     def url(self, url: str) -> str:
@@ -73,13 +74,29 @@ class Wire:
         self._moves.set()
 
     def break_off(self) -> None:
-        """Cuts what stands, and whatever is tried anew: a server that is down."""
+        """Cuts what stands, and whatever is tried anew: a server that dies again and again."""
         self._refuses = True
         self.cut()
 
-    def mend(self) -> None:
-        """New connections pass again."""
-        self._refuses = False
+    def go_down(self) -> None:
+        """Cuts what stands, and nobody takes new connections in: a server that is not there."""
+        if self._serving:
+            self._serving.close()
+        self._serving = None
+        self.cut()
+
+    async def mend(self) -> None:
+        """All is well from now on."""
+        self._refuses, self._latency_s = False, 0.0
+        self.go_on()
+        await self.listen()
+
+    async def listen(self) -> None:
+        """Takes connections in."""
+        if self._serving is None:
+            listening = listener(int(self.place.rpartition(":")[2] or 0))
+            self.place = "{}:{}".format(*listening.getsockname()[:2])
+            self._serving = await asyncio.start_server(self._take_in, sock=listening)
 
     def cut(self) -> None:
         """Cuts every connection that stands; new ones pass."""
@@ -108,7 +125,7 @@ class Wire:
 
     # ------------------------------------------------------------ what it does
 
-    async def take_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _take_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
         if self._refuses:
             self._refused += 1
@@ -156,12 +173,10 @@ async def wire(url: str) -> AsyncGenerator[Wire]:
     """A wire to the server of this URL, or at this host and port."""
     place = urlsplit(url if "//" in url else f"//{url}")
     assert place.hostname and place.port
-    listening = listener()
-    it = Wire(place.hostname, place.port, listening)
-    server = await asyncio.start_server(it.take_in, sock=listening)
+    it = Wire(place.hostname, place.port)
+    await it.listen()
     try:
         yield it
     finally:
-        server.close()
         it.go_on()
-        it.cut()
+        it.go_down()

@@ -75,7 +75,7 @@ async def test_outage_is_one_line_and_its_end_another(
         it.break_off()
         await press.until_trouble(projector, "Postgres")
         await it.was_tried(5)
-        it.mend()
+        await it.mend()
         await press.until_projected(await press.record(new_key(), requested()))
     told = [line["event"] for line in lines if line["event"] in ("projecting", "projection held up")]
     assert told == ["projecting", "projection held up", "projecting"]
