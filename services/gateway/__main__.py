@@ -3,6 +3,8 @@
 import asyncio
 import socket
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import structlog
 import uvicorn
@@ -34,13 +36,16 @@ SEND_BUFFER_BYTES = 65_536
 
 GOODBYE_S = 3
 
+BEGINNING_S = 2.0
+"""So long a gateway waits for the log before it takes clients in: who comes back a moment later is not refused."""
+
 log = structlog.get_logger("gateway")
 
 
 async def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT. Raises CannotGoOn, NotAllowed, OSError where the port is taken.
 
-    Clients are answered from the first moment: what needs the log is refused until it is there, the rest is served.
+    Where the log is away at the start, clients are answered all the same: what needs it is refused, the rest is served.
     """
     stopped = stop_signal()
     listener = bind(settings.host, settings.port)
@@ -49,17 +54,17 @@ async def serve(settings: Settings) -> None:
     roll = Roll()
     health = Health(nats=lambda: None if connection.is_up and roll.is_listening else "there is no connection to NATS")
     parts = _parts(settings, connection, library, roll, health)
-    server = _server(parts)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    beginning = asyncio.create_task(_begin(connection, settings, roll, stopped))
     try:
-        if await reached(connection, settings, GATEWAY, stopped):
-            await roll.listen(connection)
-            async with announced(connection, GATEWAY, health, worker=worker_name(GATEWAY)):
-                log.info("ready", address=f"http://{settings.host}:{settings.port}")
-                await asyncio.wait({serving, stopped, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
-                await _close(parts, server, serving)
+        await asyncio.wait({beginning}, timeout=BEGINNING_S)
+        if not beginning.done() or beginning.result():
+            async with _serving(_server(parts), listener, parts.places) as serving:
+                if await beginning:
+                    async with announced(connection, GATEWAY, health, worker=worker_name(GATEWAY)):
+                        log.info("ready", address=f"http://{settings.host}:{settings.port}")
+                        await asyncio.wait({serving, stopped, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await _close(parts, server, serving)
+        listener.close()
         await library.close()
         await connection.close()
     if not stopped.done():
@@ -67,11 +72,26 @@ async def serve(settings: Settings) -> None:
     log.info("stopped")
 
 
-async def _close(parts: Parts, server: QuietServer, serving: "asyncio.Task[None]") -> None:
-    """Sends the clients away; a second call does nothing."""
-    parts.places.closing.set()
-    server.should_exit = True
-    await serving
+async def _begin(connection: Connection, settings: Settings, roll: Roll, stopped: "asyncio.Future[None]") -> bool:
+    """Waits as long as it takes for the log. -> False when the process was asked to stop meanwhile"""
+    is_there = await reached(connection, settings, GATEWAY, stopped)
+    if is_there:
+        await roll.listen(connection)
+    return is_there
+
+
+@asynccontextmanager
+async def _serving(
+    server: QuietServer, listener: socket.socket, places: Places
+) -> AsyncGenerator["asyncio.Task[None]"]:
+    """Serves for as long as the block runs; then the clients are sent away."""
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield serving
+    finally:
+        places.closing.set()
+        server.should_exit = True
+        await serving
 
 
 def _parts(settings: Settings, connection: Connection, library: Library, roll: Roll, health: Health) -> Parts:
