@@ -24,6 +24,7 @@ from services.gateway.desk import Desk
 from services.gateway.library import Library
 from services.gateway.lookout import Lookout
 from services.gateway.parts import Parts
+from services.gateway.protocols import HttpProtocol, WebsocketProtocol
 from services.gateway.roll import Roll
 from services.gateway.sockets import UNREAD_S, Places
 from services.gateway.tail import Tails
@@ -113,7 +114,8 @@ def _server(parts: Parts) -> QuietServer:
     return QuietServer(
         uvicorn.Config(
             make_app(parts),
-            ws="websockets-sansio",
+            http=HttpProtocol,
+            ws=WebsocketProtocol,
             ws_max_size=SOCKET_FRAME_BYTES_MAX,
             ws_per_message_deflate=False,  # it costs 34 KB a socket and half the throughput
             log_config=None,
