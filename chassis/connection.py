@@ -8,7 +8,7 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
@@ -18,12 +18,15 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
-from nats.errors import ProtocolError, SlowConsumerError
+from nats.errors import NoServersError, ProtocolError, SlowConsumerError, StaleConnectionError, UnexpectedEOF
 
 from chassis.event_store import NotAllowed
 from chassis.telemetry import Seldom
 
 log = structlog.get_logger("nats")
+
+PING_S, PINGS_LOST_MAX = 2.0, 2
+"""A server that stands still, or a network that is gone, is noticed after four to six seconds of silence."""
 
 RECONNECT_WAIT_S = 0.25
 """Between two tries to reach the server again; nats-py tries for ever with a negative maximum."""
@@ -38,6 +41,11 @@ tried. Where that does not help, each further try comes after twice the time."""
 PENDING_BYTES_MAX = 16 * 1024**2
 
 API = "$JS.API."
+BROKEN = (OSError, NoServersError, StaleConnectionError, UnexpectedEOF)
+"""How the client tells that there is no way to the server: one outage has many of these."""
+
+AWAY = "away"
+"""The one cause under which the log is told of an outage, whatever each try ended with."""
 
 STATUS = "Status"
 """The header in which the server says how a request went; an answer with data has none."""
@@ -63,11 +71,38 @@ class _Question:
     answers: "asyncio.Queue[Msg | Exception]"
 
 
+class _Client(Client):
+    """nats-py's client, whose reading ends for good at a message that it cannot take apart: whoever may send something
+    could make a process deaf until its pings are missed."""
+
+    def _build_message(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
+    ) -> Msg:
+        """A subject that is no text is told as one that nobody uses."""
+        return super()._build_message(sid, _readable(subject), _readable(reply), data, headers)
+
+    async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
+        try:
+            return await super()._process_headers(headers)  # pyright: ignore[reportUnknownMemberType]
+        except UnicodeDecodeError:  # in what stands where the server's own words would
+            readable = (headers or b"").decode("ascii", errors="replace").encode("ascii", errors="replace")
+            return await super()._process_headers(readable)  # pyright: ignore[reportUnknownMemberType]
+        except (IndexError, ValueError):  # the message then has none, which its reader finds out
+            return None
+
+    async def _read_loop(self) -> None:
+        await super()._read_loop()
+        if self.is_connected:  # nothing else has noticed that it ended
+            log.error("connection made anew", why="something came that cannot be read")
+            await self._process_op_err(ProtocolError())
+
+
 class Connection:
     """One connection of one user. `closed` is done when it has ended for good, with no way to reconnect."""
 
-    def __init__(self, user: str, servers: Sequence[str]) -> None:
-        self._user, self._servers = user, servers
+    def __init__(self, user: str) -> None:
+        self._user = user
+        self._servers: list[str] = []
         self._client = _Client()
         self._questions: dict[str, _Question] = {}
         self._asked = 0
@@ -76,6 +111,7 @@ class Connection:
         self._unserved_since: float | None = None
         self._unserved_s = UNSERVED_S
         self._moving: asyncio.Task[None] | None = None
+        self._broken_by = "it does not answer"
         self.on_reconnect: list[Callable[[], None]] = []
         self.on_messages_dropped: list[Callable[[], None]] = []
         self._refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -83,24 +119,34 @@ class Connection:
 
     @classmethod
     async def open(cls, url: str, *, user: str, password: str, name: str) -> "Connection":
+        """A connection that stands. See `reach`."""
+        connection = cls(user)
+        try:
+            await connection.reach(url, password=password, name=name)
+        except asyncio.CancelledError:  # whoever waited has lost patience
+            await connection.close()
+            raise
+        return connection
+
+    async def reach(self, url: str, *, password: str, name: str) -> None:
         """Connects, waiting as long as it takes for a server to be there. Raises NotAllowed for a wrong password.
 
         `url`: of the server, or of every server of a cluster, with commas in between: any one of them will do.
+        Meanwhile, whatever is asked of this connection raises Disconnected.
         """
-        servers = [server.strip() for server in url.split(",")]
-        random.shuffle(servers)  # so that not everybody is on the first one
-        connection = cls(user, servers)
-        connecting = asyncio.create_task(connection._connect(password, name))
+        self._servers = [server.strip() for server in url.split(",")]
+        random.shuffle(self._servers)  # so that not everybody is on the first one
+        connecting = asyncio.create_task(self._connect(password, name))
         try:
-            await asyncio.wait({connecting, connection._refused}, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:  # whoever waited has lost patience
-            await connection._give_up(connecting)
-            raise
-        if connection._refused.done():  # nats-py would go on trying for ever
-            await connection._give_up(connecting)
-            raise NotAllowed(f"the user {user!r} or its password is not known to the NATS server at {url}")
+            await asyncio.wait({connecting, self._refused}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not connecting.done():  # nats-py would go on trying for ever
+                connecting.cancel()
+                await asyncio.gather(connecting, return_exceptions=True)
+        if self._refused.done():
+            await self.close()
+            raise NotAllowed(f"the user {self._user!r} or its password is not known to the NATS server at {url}")
         await connecting
-        return connection
 
     @property
     def has_cluster(self) -> bool:
@@ -210,11 +256,6 @@ class Connection:
 
     # ------------------------------------------------------------ what the client tells
 
-    async def _give_up(self, connecting: "asyncio.Task[None]") -> None:
-        connecting.cancel()
-        await asyncio.gather(connecting, return_exceptions=True)
-        await self.close()
-
     async def _connect(self, password: str, name: str) -> None:
         await self._client.connect(
             list(self._servers),
@@ -229,13 +270,15 @@ class Connection:
             max_reconnect_attempts=-1,
             reconnect_time_wait=RECONNECT_WAIT_S,  # pyright: ignore[reportArgumentType]  (it sleeps for that long)
             connect_timeout=TRY_ANOTHER_AFTER_S if self.has_cluster else CONNECT_TIMEOUT_S,  # pyright: ignore[reportArgumentType]  (as above)
-            ping_interval=10,
+            ping_interval=PING_S,  # pyright: ignore[reportArgumentType]  (as above)
+            max_outstanding_pings=PINGS_LOST_MAX,
             allow_reconnect=True,
-            dont_randomize=True,  # `open` has: so the next one is always another one
+            dont_randomize=True,  # `reach` has: so the next one is always another one
         )
         self._inbox = self._client.new_inbox()
         await self.subscribe(f"{self._inbox}.*", self._heard_answer)
         await self.flush()
+        self._tell_back()
 
     async def _heard_answer(self, message: Msg) -> None:
         question = self._questions.get(message.subject.rpartition(".")[2])
@@ -250,6 +293,11 @@ class Connection:
             if not self._refused.done():  # which `open` tells
                 self._refused.set_result(None)
             return
+        if isinstance(error, BROKEN):
+            self._broken_by = str(error) or "it does not answer"
+            if not self._client.is_connected:  # at the end of a connection that stood, a word of its own follows
+                self._tell_away()
+            return
         if isinstance(error, SlowConsumerError):
             for tell in self.on_messages_dropped:
                 tell()
@@ -258,17 +306,25 @@ class Connection:
 
     async def _heard_disconnect(self) -> None:
         self._fail(NoAnswer("the connection to NATS broke"))
-        if not self._closing:
-            log.warning("disconnected from NATS")
+        self._tell_away()
 
     async def _heard_reconnect(self) -> None:
-        log.info("connected to NATS again")
+        self._tell_back()
         for tell in self.on_reconnect:
             tell()
 
     async def _heard_close(self) -> None:
         if not self.closed.done():
             self.closed.set_result(None)
+
+    def _tell_away(self) -> None:
+        if not self._closing and self._seldom.allows(AWAY, time.monotonic()):
+            log.warning("no connection to NATS", why=self._broken_by)
+
+    def _tell_back(self) -> None:
+        self._broken_by = "it does not answer"
+        if self._seldom.ends(AWAY):
+            log.info("connected to NATS again")
 
     def _fail(self, why: Exception, *, only: str | None = None) -> None:
         """Fails the questions that wait: all of them, or those on one subject."""
@@ -277,33 +333,14 @@ class Connection:
                 question.answers.put_nowait(why)
 
 
-class _Client(Client):
-    """nats-py's client, whose reading ends for good at a message that it cannot take apart: whoever may send something
-    could make a process deaf until its pings are missed, half a minute later."""
-
-    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
-        try:
-            return await super()._process_headers(headers)  # pyright: ignore[reportUnknownMemberType]
-        except (IndexError, ValueError):  # the message then has none, which its reader finds out
-            return None
-
-    def _build_message(
-        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
-    ) -> Msg:
-        """A subject that is no text is told as one that nobody uses."""
-        subject, reply = (name.decode(errors="replace").encode() for name in (subject, reply))
-        return super()._build_message(sid, subject, reply, data, headers)
-
-    async def _read_loop(self) -> None:
-        await super()._read_loop()
-        if self.is_connected:  # nothing else has noticed that it ended
-            log.error("connection made anew", why="something came that cannot be read")
-            await self._process_op_err(ProtocolError())
-
-
 def inbox_of(user: str) -> str:
     """The prefix under which this user, and nobody else, may listen for answers."""
     return f"_INBOX_{user}"
+
+
+def _readable(text: bytes) -> bytes:
+    """The same where it is UTF-8."""
+    return text.decode(errors="replace").encode()
 
 
 def _good(answer: Msg | Exception, subject: str) -> Msg:

@@ -33,6 +33,9 @@ REFUSED_PAUSE_S = 0.5
 
 HEARTBEAT, REFUSALS = "100", ("409", "503")
 
+REFUSED = "refused"
+"""The one cause under which the log is told of it, in whatever words the server refuses."""
+
 log = structlog.get_logger("consumer")
 
 
@@ -114,10 +117,16 @@ class Consumer:
         """The server does not serve this consumer at the moment; said in the health and, now and then, in the log."""
         self.trouble = f"the consumer {self.stage} is refused: {why}"
         self.connection.unserved()
-        if self._seldom.allows(why, time.monotonic()):
+        if self.connection.is_up and self._seldom.allows(REFUSED, time.monotonic()):  # else that is what is told
             log.warning("pull refused", stage=self.stage, why=why)
         if self._keeper:
             await self._keeper.look()
+
+    def served(self) -> None:
+        """The server knows of this consumer."""
+        self.trouble = None
+        if self._seldom.ends(REFUSED):
+            log.info("pulls again", stage=self.stage)
 
     def _look_around(self) -> None:
         for slot in self._slots:
@@ -185,7 +194,7 @@ class _Slot:
                 await self._consumer.refused(f"{status} {(message.headers or {}).get('Description', '')}".strip())
                 await asyncio.sleep(REFUSED_PAUSE_S)
                 return None
-            self._consumer.trouble = None
+            self._consumer.served()
             self._connection.served()
             if not status:
                 return message
@@ -221,4 +230,7 @@ class _Slot:
 
 
 def _status(message: Msg) -> str:
+    """What the server says in the place of an event. An event has a place for its ack, and may carry any header."""
+    if message.reply.startswith("$JS.ACK."):
+        return ""
     return (message.headers or {}).get(STATUS, "")

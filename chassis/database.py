@@ -113,4 +113,6 @@ def _words(wrong: BaseException) -> str:
     """What went wrong, without the details that Postgres adds, which quote rows and differ each time."""
     if isinstance(wrong, exceptions.InterfaceError) and wrong.__context__ is not None:
         wrong = wrong.__context__  # the end of a transaction only tells that its connection is gone
+    if isinstance(wrong, TimeoutError):
+        return "it does not answer in time"
     return getattr(wrong, "message", None) or str(wrong) or type(wrong).__name__

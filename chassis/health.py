@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Callable, Generator
 
 import uvicorn
@@ -14,15 +15,44 @@ Check = Callable[[], str | None]
 """Says what is wrong in a sentence, or None."""
 
 
+TROUBLE_LASTS_S = 60.0
+"""What nobody has tried for so long may work again: it is not held against a process any more."""
+
+
+class Trouble:
+    """A check of what is used now and then: why it did not work when it was tried last, or None."""
+
+    def __init__(self, *, steady: Callable[[], float] = time.monotonic) -> None:
+        self._steady = steady
+        self._why, self._met_at = "", -TROUBLE_LASTS_S
+
+    def meets(self, why: str) -> None:
+        """It was tried, and this was in the way: a sentence."""
+        self._why, self._met_at = why, self._steady()
+
+    def ends(self) -> None:
+        """It was tried, and worked."""
+        self._met_at = -TROUBLE_LASTS_S
+
+    def __call__(self) -> str | None:
+        """See Check."""
+        return self._why if self._steady() - self._met_at < TROUBLE_LASTS_S else None
+
+
 class Health:
     """What a process checks of itself, by name."""
 
     def __init__(self, **checks: Check) -> None:
         self._checks = checks
+        self._without: dict[str, Check] = {}
 
     def watch(self, **checks: Check) -> None:
         """Checks these as well, or in the place of those with the same names."""
         self._checks.update(checks)
+
+    def can_do_without(self, **checks: Check) -> None:
+        """Checks these as well; what is wrong with them is told, and leaves the process ready for the rest."""
+        self._without.update(checks)
 
     def report(self) -> dict[str, str]:
         """Each part and what is wrong with it; `ok` where nothing is."""
@@ -36,8 +66,10 @@ class Health:
         """200 when every part is in order, else 503 with what is wrong."""
         report = self.report()
         is_ready = all(what == "ok" for what in report.values())
+        lacks = {name: why for name, check in self._without.items() if (why := check())}
         return JSONResponse(
-            {"status": "ok" if is_ready else "unavailable", "parts": report}, status_code=200 if is_ready else 503
+            {"status": "ok" if is_ready else "unavailable", "parts": report} | ({"without": lacks} if lacks else {}),
+            status_code=200 if is_ready else 503,
         )
 
     def routes(self) -> list[Route]:

@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import io
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 import urllib3
@@ -12,6 +14,7 @@ from minio import Minio
 from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
+from chassis.health import Trouble
 from chassis.settings import Settings
 from chassis.stage import WorkFailed
 from chassis.telemetry import Seldom
@@ -26,7 +29,17 @@ UPLOAD_S = 60.0
 NO_SUCH_KEY = "check"
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 3.0, 20.0
+
+GET_S = 8.0
+"""Of one object, with the wait for a thread: so long a reader waits for a store that stands still."""
+
 CONNECTIONS_MAX = 32
+"""Each in a thread of its own. A store that stands still takes these, and none that others need."""
+
+AWAY = "away"
+"""The one cause under which the log is told of an outage, whatever each try ended with."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger("object_store")
 
@@ -86,53 +99,65 @@ class S3Store:
     def __init__(self, settings: Settings) -> None:
         self._bucket = settings.s3_bucket
         self._seldom = Seldom()
-        self._client = Minio(
-            settings.s3_endpoint,
-            settings.s3_access_key,
-            settings.s3_secret_key.get_secret_value(),
-            secure=settings.s3_secure,
-            region="us-east-1",  # given, so that the client does not ask the server for it
-            http_client=urllib3.PoolManager(
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
-                maxsize=CONNECTIONS_MAX,
-                retries=False,  # the retries are ours, where they can be seen
-            ),
-        )
+        self._threads = ThreadPoolExecutor(CONNECTIONS_MAX, thread_name_prefix="object-store")
+        self.trouble = Trouble()
+        self._client, self._reader = _client(settings, read_s=READ_TIMEOUT_S), _client(settings, read_s=GET_S)
 
     async def check(self) -> None:
         """See ObjectStore."""
-        await asyncio.to_thread(self._get, NO_SUCH_KEY)
+        await self.get(NO_SUCH_KEY)
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
         """See ObjectStore. Tries again for a while: that is sooner done than another attempt."""
         give_up_at = asyncio.get_running_loop().time() + UPLOAD_S
         for pause in PAUSES_S:
             try:
-                return await asyncio.to_thread(self._put, key, data, content_type)
-            except ObjectStoreUnavailable as unavailable:
-                if self._seldom.allows(str(unavailable), asyncio.get_running_loop().time()):
-                    log.warning("upload failed, trying again", key=key, why=str(unavailable))
+                return await self._told(lambda: self._put(key, data, content_type))
+            except ObjectStoreUnavailable:
                 if asyncio.get_running_loop().time() + pause > give_up_at:
                     raise
                 await asyncio.sleep(pause)
-        return await asyncio.to_thread(self._put, key, data, content_type)
+        return await self._told(lambda: self._put(key, data, content_type))
 
     async def get(self, key: str) -> Object | None:
-        """See ObjectStore."""
-        return await asyncio.to_thread(self._get, key)
+        """See ObjectStore. An answer that is not there within GET_S is not waited for."""
+        try:
+            async with asyncio.timeout(GET_S):
+                return await self._told(lambda: self._get(self._reader, key))
+        except TimeoutError as late:
+            unavailable = ObjectStoreUnavailable(f"The object store did not answer within {GET_S:g} s.")
+            self._tell(unavailable)
+            raise unavailable from late
+
+    async def _told(self, ask: Callable[[], T]) -> T:
+        """Asks in a thread; whether the store does as it is asked shows in the health and, now and then, in the log."""
+        try:
+            answer = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        except WorkFailed as failed:
+            self._tell(failed)
+            raise
+        self.trouble.ends()
+        if self._seldom.ends(AWAY):
+            log.info("the object store answers again")
+        return answer
+
+    def _tell(self, failed: WorkFailed) -> None:
+        self.trouble.meets(str(failed))
+        if self._seldom.allows(AWAY, asyncio.get_running_loop().time()):
+            log.warning("no use of the object store", why=str(failed))
 
     def _put(self, key: str, data: bytes, content_type: str) -> None:
         try:
             self._client.put_object(self._bucket, key, io.BytesIO(data), len(data), content_type)
         except (MinioException, HTTPError, OSError) as wrong:
             raise _named(wrong) from wrong
-        stored = self._get(key)  # checksums in headers are not checked by every S3 server
+        stored = self._get(self._client, key)  # checksums in headers are not checked by every S3 server
         if stored is None or hashlib.sha256(stored.data).digest() != hashlib.sha256(data).digest():
             raise ObjectStoreUnavailable("The object store does not hold what was uploaded.")
 
-    def _get(self, key: str) -> Object | None:
+    def _get(self, client: Minio, key: str) -> Object | None:
         try:
-            response = self._client.get_object(self._bucket, key)
+            response = client.get_object(self._bucket, key)
         except S3Error as wrong:
             if wrong.code == "NoSuchKey":
                 return None
@@ -146,6 +171,21 @@ class S3Store:
         finally:
             response.close()
             response.release_conn()
+
+
+def _client(settings: Settings, *, read_s: float) -> Minio:
+    return Minio(
+        settings.s3_endpoint,
+        settings.s3_access_key,
+        settings.s3_secret_key.get_secret_value(),
+        secure=settings.s3_secure,
+        region="us-east-1",  # given, so that the client does not ask the server for it
+        http_client=urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=read_s),
+            maxsize=CONNECTIONS_MAX,
+            retries=False,  # the retries are ours, where they can be seen
+        ),
+    )
 
 
 def _named(wrong: Exception) -> WorkFailed:

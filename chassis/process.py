@@ -53,18 +53,29 @@ async def connect(settings: Settings, service: str, stopped: "asyncio.Future[Non
 
     -> None when the process was asked to stop meanwhile. Raises NotAllowed for a wrong password.
     """
+    connection = unconnected(settings, service)
+    return connection if await reached(connection, settings, service, stopped) else None
+
+
+def unconnected(settings: Settings, service: str) -> Connection:
+    """The service's connection to NATS, before it is one."""
+    return Connection(settings.nats_user or service)
+
+
+async def reached(connection: Connection, settings: Settings, service: str, stopped: "asyncio.Future[None]") -> bool:
+    """Connects, waiting as long as it takes. -> False when the process was asked to stop meanwhile
+
+    Raises NotAllowed for a wrong password.
+    """
     password = settings.nats_password.get_secret_value()
-    opening = asyncio.create_task(
-        Connection.open(
-            settings.nats_url, user=settings.nats_user or service, password=password, name=worker_name(service)
-        )
-    )
-    await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    if opening.done():
-        return opening.result()
-    opening.cancel()
-    await asyncio.gather(opening, return_exceptions=True)
-    return None
+    reaching = asyncio.create_task(connection.reach(settings.nats_url, password=password, name=worker_name(service)))
+    await asyncio.wait({reaching, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if reaching.done():
+        reaching.result()
+        return True
+    reaching.cancel()
+    await asyncio.gather(reaching, return_exceptions=True)
+    return False
 
 
 def worker_name(service: str) -> str:
@@ -118,8 +129,10 @@ async def _work(
     keeper = Keeper(connection, stage.name, ack_wait_s=settings.ack_wait_s)
     consumer = Consumer(connection, stage.name, runner.run, slots=settings.concurrency, keeper=keeper)
     health.watch(
-        nats=lambda: None if connection.is_up else "there is no connection to NATS", consumer=lambda: consumer.trouble
+        nats=lambda: None if connection.is_up else "there is no connection to NATS",
+        consumer=lambda: consumer.trouble,
     )
+    health.can_do_without(works=runner.trouble)
     async with (
         answers.tended(),
         announced(

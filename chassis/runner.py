@@ -33,6 +33,7 @@ from chassis.event_store import (
     StoreUnavailable,
     utc_now,
 )
+from chassis.health import Trouble
 from chassis.stage import Attempt, DeadlinePassed, Retry, Stage, Unexpected, WorkFailed
 from chassis.telemetry import Seldom
 from contracts.commands import ClaimWork, Command, CompleteWorkflow, FailAttempt, GiveUpWork, Record
@@ -165,6 +166,8 @@ class Runner(Generic[T]):
         self._clock, self._next_step, self._answers = clock, next_step, answers or Answers()
         self._jobs: list[_Job] = []
         self._seldom = Seldom()
+        self.trouble = Trouble()
+        """Why works do not succeed here at the moment, where that may pass: the model or the object store is away."""
 
     async def run(self, delivery: Delivery) -> None:
         """Does all that this delivery brings, and settles it.
@@ -307,7 +310,7 @@ class Runner(Generic[T]):
         try:
             with desk.at_hand():
                 async with asyncio.timeout(deadline_s):
-                    return await self._stage.perform(attempt, self._tools)
+                    made = await self._stage.perform(attempt, self._tools)
         except WorkFailed as told:
             failed = told
         except TimeoutError:
@@ -317,6 +320,9 @@ class Runner(Generic[T]):
             # The one place that catches everything: a bug in a work must be told, and must not be paid for again.
             log.exception("unexpected", stage=self._stage.name, workflow_id=job.key.workflow_id, work=claimed.work)
             failed = Unexpected(cost_known=False)
+        else:
+            self.trouble.ends()
+            return made
         failed.usage = failed.usage or desk.used  # the calls before were paid for, however it ended
         desk.judge(failed)
         return self._failure(claimed, failed)
@@ -324,6 +330,8 @@ class Runner(Generic[T]):
     def _failure(self, claimed: WorkClaimed, failed: WorkFailed) -> FailAttempt:
         verdict, error = self._stage.verdict(failed), self._stage.failure(failed)
         delay = verdict.delay(claimed.attempt, failed.retry_after) if isinstance(verdict, Retry) else None
+        if delay is not None:
+            self.trouble.meets(f"{claimed.work}: {error.message}")
         log.warning(
             "attempt failed",
             stage=self._stage.name,

@@ -45,17 +45,30 @@ def _where(exc_info: tuple[type[BaseException], BaseException, TracebackType | N
 
 
 class Seldom:
-    """Lets one line a cause through in a while, so that a fault that lasts does not flood the log."""
+    """Lets one line a cause through in a while, so that a fault that lasts does not flood the log; and one at its end.
 
-    def __init__(self, every_s: float = 10.0) -> None:
-        self._every_s = every_s
+    `every_s`: between two lines about what lasts. What was over and comes back is told anew after `again_s`.
+    """
+
+    def __init__(self, every_s: float = 60.0, again_s: float = 10.0) -> None:
+        self._every_s, self._again_s = every_s, again_s
         self._last: dict[str, float] = {}
+        self._lasting: set[str] = set()
 
     def allows(self, cause: str, now: float) -> bool:
         """Is it time for another line about this cause? `now` in seconds, of any steady clock."""
-        if now - self._last.get(cause, -self._every_s) < self._every_s:
+        wait_s = self._every_s if cause in self._lasting else self._again_s
+        if now - self._last.get(cause, -wait_s) < wait_s:
             return False
         if len(self._last) > 1_000:  # causes are few; this only bounds a mistake
             self._last.clear()
+            self._lasting.clear()
         self._last[cause] = now
+        self._lasting.add(cause)
         return True
+
+    def ends(self, cause: str) -> bool:
+        """The cause is over. -> whether there was a line about it, so that its end has to be told as well"""
+        was_told = cause in self._lasting
+        self._lasting.discard(cause)
+        return was_told

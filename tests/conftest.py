@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Generator
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from local.standin.control import StandIn
 from local.standin.server import make_server
@@ -44,3 +46,13 @@ async def standin(standin_url: str) -> AsyncGenerator[StandIn]:
         await desk.clear()
         await desk.latency(0)
         yield desk
+
+
+@pytest.fixture
+def lines() -> Generator[list[EventDict]]:
+    """What is logged meanwhile; other tests hear nothing of it."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    with capture_logs() as lines:
+        yield lines
+    structlog.configure(**before)

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import structlog
 import uvicorn
@@ -13,7 +15,7 @@ from chassis.health import Health, QuietServer
 from chassis.jetstream_store import JetStreamStore
 from chassis.object_store import S3Store
 from chassis.presence import announced
-from chassis.process import CannotGoOn, connect, stop_signal, worker_name
+from chassis.process import CannotGoOn, reached, stop_signal, unconnected, worker_name
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
 from contracts.services import GATEWAY
@@ -22,6 +24,7 @@ from services.gateway.desk import Desk
 from services.gateway.library import Library
 from services.gateway.lookout import Lookout
 from services.gateway.parts import Parts
+from services.gateway.protocols import HttpProtocol, WebsocketProtocol
 from services.gateway.refolding import Refolds
 from services.gateway.roll import Roll
 from services.gateway.sockets import UNREAD_S, Places
@@ -35,44 +38,72 @@ SEND_BUFFER_BYTES = 65_536
 
 GOODBYE_S = 3
 
+BEGINNING_S = 2.0
+"""So long a gateway waits for the log before it takes clients in: who comes back a moment later is not refused."""
+
 log = structlog.get_logger("gateway")
 
 
 async def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT. Raises CannotGoOn, NotAllowed, OSError where the port is taken."""
+    """Serves until SIGTERM or SIGINT. Raises CannotGoOn, NotAllowed, OSError where the port is taken.
+
+    Where the log is away at the start, clients are answered all the same: what needs it is refused, the rest is served.
+    """
     stopped = stop_signal()
     listener = bind(settings.host, settings.port)
-    connection = await connect(settings, GATEWAY, stopped)
-    if connection is None:
-        listener.close()
-        log.info("stopped")
-        return
+    connection = unconnected(settings, GATEWAY)
     library = await Library.open(settings.postgres_url.get_secret_value())
-    health = Health(nats=lambda: None if connection.is_up else "there is no connection to NATS")
-    roll = await Roll.listening(connection)
+    roll = Roll()
+    health = Health(nats=lambda: None if connection.is_up and roll.is_listening else "there is no connection to NATS")
     parts = _parts(settings, connection, library, roll, health)
-    server = _server(parts)
-    async with announced(connection, GATEWAY, health, worker=worker_name(GATEWAY)):
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        log.info("ready", address=f"http://{settings.host}:{settings.port}")
-        await asyncio.wait({serving, stopped, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
-        parts.places.closing.set()
-        server.should_exit = True
-        await serving
-    await library.close()
-    await connection.close()
+    beginning = asyncio.create_task(_begin(connection, settings, roll, stopped))
+    try:
+        await asyncio.wait({beginning}, timeout=BEGINNING_S)
+        if not beginning.done() or beginning.result():
+            async with _serving(_server(parts), listener, parts.places) as serving:
+                if await beginning:
+                    async with announced(connection, GATEWAY, health, worker=worker_name(GATEWAY)):
+                        log.info("ready", address=f"http://{settings.host}:{settings.port}")
+                        await asyncio.wait({serving, stopped, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        listener.close()
+        await library.close()
+        await connection.close()
     if not stopped.done():
         raise CannotGoOn("the connection to NATS was closed")
     log.info("stopped")
 
 
+async def _begin(connection: Connection, settings: Settings, roll: Roll, stopped: "asyncio.Future[None]") -> bool:
+    """Waits as long as it takes for the log. -> False when the process was asked to stop meanwhile"""
+    is_there = await reached(connection, settings, GATEWAY, stopped)
+    if is_there:
+        await roll.listen(connection)
+    return is_there
+
+
+@asynccontextmanager
+async def _serving(
+    server: QuietServer, listener: socket.socket, places: Places
+) -> AsyncGenerator["asyncio.Task[None]"]:
+    """Serves for as long as the block runs; then the clients are sent away."""
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield serving
+    finally:
+        places.closing.set()
+        server.should_exit = True
+        await serving
+
+
 def _parts(settings: Settings, connection: Connection, library: Library, roll: Roll, health: Health) -> Parts:
-    store = JetStreamStore(connection, GATEWAY)
+    store, gallery = JetStreamStore(connection, GATEWAY), S3Store(settings)
+    health.can_do_without(tables=library.trouble, pictures=gallery.trouble)
     return Parts(
         desk=Desk(store, researches=settings.researcher != "none"),
         tails=Tails(connection, store),
         library=library,
-        gallery=S3Store(settings),
+        gallery=gallery,
         health=health,
         lookout=Lookout(connection, library, roll),
         refolds=Refolds(connection),
@@ -85,7 +116,8 @@ def _server(parts: Parts) -> QuietServer:
     return QuietServer(
         uvicorn.Config(
             make_app(parts),
-            ws="websockets-sansio",
+            http=HttpProtocol,
+            ws=WebsocketProtocol,
             ws_max_size=SOCKET_FRAME_BYTES_MAX,
             ws_per_message_deflate=False,  # it costs 34 KB a socket and half the throughput
             log_config=None,

@@ -39,6 +39,9 @@ PATIENCE_S, PAUSE_S = 10.0, 0.2
 STALL_S = 12.0
 """So long a log may stall that changes its leader, and cut appends off meanwhile: no fate is called unknown before."""
 
+RECORD_S = 25.0
+"""Of all tries together: clients give up after 30 s, and would not hear what became of their request."""
+
 
 class ResearchIsOff(Exception):
     """Research was asked for, but it is switched off here (PRESSROOM_RESEARCH=none)."""
@@ -94,7 +97,17 @@ class Desk:
         return _last(history, WorkflowRequested, WorkflowResumed)
 
     async def _record(self, history: History, command: Command) -> History:
-        """Appends what records the command, exactly once. -> the history that contains it, or said it before"""
+        """Appends what records the command, exactly once. -> the history that contains it, or said it before
+
+        Raises FateUnknown where nobody knows in time what became of it.
+        """
+        try:
+            async with asyncio.timeout(RECORD_S):
+                return await self._until_recorded(history, command)
+        except TimeoutError:
+            raise FateUnknown(_unknown(history.key, command)) from None
+
+    async def _until_recorded(self, history: History, command: Command) -> History:
         event_id, lost, stalls_until = str(uuid7()), 0, time.monotonic() + STALL_S
         while not history.find(event_id):
             if lost >= TRIES_MAX and time.monotonic() > stalls_until:

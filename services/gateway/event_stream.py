@@ -7,7 +7,6 @@ while. The stream ends with the run.
 import asyncio
 import re
 from contextlib import suppress
-from typing import NoReturn
 
 import structlog
 from starlette.responses import Response
@@ -22,7 +21,7 @@ from services.gateway.full_dialect import HEARTBEAT_S, event_text
 from services.gateway.parts import Parts
 from services.gateway.problems import TOO_MANY_STREAMS, problem
 from services.gateway.refusals import UNEXPECTED, refusal
-from services.gateway.sockets import SEND_S, UNREAD_S, until_first
+from services.gateway.sockets import SEND_S, UNREAD_S, beat, until_first
 from services.gateway.tail import Heard
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -54,7 +53,8 @@ class EventStream(Response):
             wire = _Wire(send)
             closing = self._parts.places.closing
             try:
-                await until_first(self._tell(wire), wire.beat(), _until_gone(receive), closing.wait())
+                beating = beat(HEARTBEAT_S, lambda: wire.said_at, wire.say_heartbeat)
+                await until_first(self._tell(wire), beating, _until_gone(receive), closing.wait())
                 await wire.end()
             except TimeoutError:
                 log.info("slow client", workflow_id=self._history.key.workflow_id)
@@ -92,7 +92,8 @@ class _Wire:
 
     def __init__(self, send: Send) -> None:
         self._send, self._turn = send, asyncio.Lock()
-        self._said_at = asyncio.get_running_loop().time()
+        self.said_at = asyncio.get_running_loop().time()
+        """When the last piece left, by the loop's clock."""
 
     async def say(self, text: str) -> None:
         await self._body(text, more=True)
@@ -100,13 +101,9 @@ class _Wire:
     async def end(self) -> None:
         await self._body("", more=False)
 
-    async def beat(self) -> NoReturn:
-        """Shows after a silence that the connection stands; a client that has gone is noticed by it, too."""
-        now = asyncio.get_running_loop().time
-        while True:
-            await asyncio.sleep(max(0.0, self._said_at + HEARTBEAT_S - now()))
-            if now() - self._said_at >= HEARTBEAT_S:
-                await self.say(": heartbeat\n\n")
+    async def say_heartbeat(self) -> None:
+        """A comment, which clients pass over."""
+        await self.say(": heartbeat\n\n")
 
     async def end_once_read(self) -> None:
         """Ends the body of a client that reads again, if it ever does; where it does not, the kernel cuts it off."""
@@ -117,7 +114,7 @@ class _Wire:
     async def _body(self, text: str, *, more: bool) -> None:
         async with asyncio.timeout(SEND_S), self._turn:
             await self._send({"type": "http.response.body", "body": text.encode(), "more_body": more})
-        self._said_at = asyncio.get_running_loop().time()
+        self.said_at = asyncio.get_running_loop().time()
 
 
 def _line(json: str) -> str:

@@ -35,7 +35,7 @@ from contracts.websocket import (
 from contracts.workflow import AlreadyClosed, HistoryFull, fold, is_closed_after
 from services.gateway.desk import Desk
 from services.gateway.refusals import refusal
-from services.gateway.sockets import BadFrame, Socket, until_first
+from services.gateway.sockets import BadFrame, Socket, beat, until_first
 from services.gateway.tail import Tails
 
 HEARTBEAT_S = 15.0
@@ -75,7 +75,8 @@ class Conversation:
         """Tells all that happens, and hears what the client says, until the run is over or the client gone."""
         self._linger()
         try:
-            await until_first(self._speak(tails), self._listen(), self._beat(), self._over.wait())
+            beating = beat(HEARTBEAT_S, lambda: self._socket.said_at, self._say_heartbeat)
+            await until_first(self._speak(tails), self._listen(), beating, self._over.wait())
         finally:
             self._stop_lingering()
         await self._socket.close(CloseCode.DONE)
@@ -120,13 +121,9 @@ class Conversation:
             await self._socket.say(accepted.text())
         self._linger()
 
-    async def _beat(self) -> NoReturn:
-        now = asyncio.get_running_loop().time
-        while True:
-            await asyncio.sleep(max(0.0, self._socket.said_at + HEARTBEAT_S - now()))
-            if now() - self._socket.said_at >= HEARTBEAT_S:
-                beat = Heartbeat(workflow_id=self._key.workflow_id, revision=self._revision, ts=datetime.now(UTC))
-                await self._socket.say(beat.text())
+    async def _say_heartbeat(self) -> None:
+        heartbeat = Heartbeat(workflow_id=self._key.workflow_id, revision=self._revision, ts=datetime.now(UTC))
+        await self._socket.say(heartbeat.text())
 
     def _linger(self) -> None:
         """Ends the conversation in a while where the run is closed and all that is known was told."""

@@ -16,6 +16,7 @@ import structlog
 from asyncpg import exceptions
 
 from chassis.database import DatabaseNotSetUp, DatabaseUnavailable, named_failures, speak_json
+from chassis.health import Trouble
 from chassis.telemetry import Seldom
 from services.gateway import statements
 from services.gateway.desk import OWNER
@@ -57,6 +58,8 @@ LOST = (
 )
 """What a statement ends with that may succeed on another connection at once."""
 
+CANNOT_BE_READ = "the read tables cannot be read: Postgres does not answer as it should"
+
 Row = dict[str, Any]
 
 log = structlog.get_logger("library")
@@ -87,6 +90,7 @@ class Library:
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
         self._seldom = Seldom()
+        self.trouble = Trouble()
 
     @classmethod
     async def open(cls, url: str) -> "Library":
@@ -208,11 +212,16 @@ class Library:
         try:
             with named_failures():
                 async with asyncio.timeout(READ_S):
-                    return await self._fetch(statement, arguments)
+                    row = await self._fetch(statement, arguments)
         except DatabaseUnavailable as wrong:
-            if self._seldom.allows(type(wrong).__name__, asyncio.get_running_loop().time()):
+            self.trouble.meets(CANNOT_BE_READ)  # the error's own words may tell where Postgres is
+            if self._seldom.allows(CANNOT_BE_READ, asyncio.get_running_loop().time()):
                 log.warning("the read tables cannot be read", why=str(wrong))
             raise
+        self.trouble.ends()
+        if self._seldom.ends(CANNOT_BE_READ):
+            log.info("the read tables are read again")
+        return row
 
     async def _fetch(self, statement: str, arguments: tuple[object, ...]) -> Any:
         """Asks again where a connection turns out to be lost: a server that was killed leaves a pool full of them.

@@ -41,6 +41,8 @@ class Roll:
         self._heard: dict[str, dict[str, Heard]] = {service: {} for service in SERVICES}
         self._since = steady()
         self._seldom = Seldom()
+        self.is_listening = False
+        """Will it hear whoever speaks?"""
 
     @classmethod
     async def listening(cls, connection: Connection) -> Self:
@@ -53,6 +55,7 @@ class Roll:
         """Hears whoever speaks, also when the connection was lost and is there again; and asks everybody to."""
         connection.on_reconnect.append(self._begin)
         await connection.subscribe(subjects.EVERY_PRESENCE, self.hear)
+        self.is_listening = True
         self._begin()
         with suppress(Disconnected):  # then they speak within seconds
             await connection.publish(subjects.ROLL_CALL)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, cast
 
@@ -110,6 +110,18 @@ def _fields(text: str) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise BadFrame(f"The request is not a JSON object. {EXAMPLE}")
     return cast(dict[str, Any], fields)
+
+
+async def beat(every_s: float, said_at: Callable[[], float], say: Callable[[], Awaitable[None]]) -> NoReturn:
+    """Says something after each silence, so that the client, and whoever sits between, sees that the connection stands.
+
+    `said_at`: when something was said last, by the loop's clock; `say` moves it.
+    """
+    now = asyncio.get_running_loop().time
+    while True:
+        await asyncio.sleep(max(0.0, said_at() + every_s - now()))
+        if now() - said_at() >= every_s:
+            await say()
 
 
 async def until_first(*works: Coroutine[Any, Any, object]) -> None:

@@ -43,11 +43,19 @@ SILENCE_S = 5.0
 FIRST_GENERATION_LOCK = 7_305_001
 """Of Postgres' advisory locks: two projectors that start at once make the first tables only once."""
 
+BATCH_S = 10.0
+"""A batch takes milliseconds, and seconds on a slow Postgres. One that has not ended by then is told."""
+
+HELD_UP_BY = (DatabaseUnavailable, DataRefused, StoreUnavailable, LogInDoubt, WrongShape)
+"""What is waited for, however long it lasts."""
+
+BEGINNING = "beginning"
+
 log = structlog.get_logger("projector")
 
 
 class Projector:
-    """Keeps the live tables true. `trouble` says what holds it up at the moment, or None."""
+    """Keeps the live tables true."""
 
     def __init__(self, nats: Nats, postgres_url: str, nodes: Nodes) -> None:
         self._nats, self._log, self._postgres_url = nats, JetStreamLog(nats), postgres_url
@@ -55,10 +63,19 @@ class Projector:
         self.guard = Guard(nodes, postgres_url)
         self.refolder = Refolder(nats, postgres_url, self.guard)
         self._seldom = Seldom()
-        self.trouble: str | None = "the tables have not been reached yet"
+        self._trouble: str | None = "the tables have not been reached yet"
+        self._batch_since: float | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """What holds it up at the moment, or None."""
+        if self._trouble is None and self._batch_since and time.monotonic() - self._batch_since > BATCH_S:
+            return f"a batch takes longer than {BATCH_S:g} s: the log or Postgres is too slow, or does not answer"
+        return self._trouble
 
     async def run(self) -> None:
         """Projects until it is cancelled; whatever is away is waited for."""
+        self._seldom.allows(BEGINNING, time.monotonic())
         async with asyncio.TaskGroup() as group:
             group.create_task(self.guard.watch(self._news.set))
             group.create_task(self.refolder.serve())
@@ -70,7 +87,7 @@ class Projector:
         while True:
             try:
                 await self._project()
-            except (DatabaseUnavailable, DataRefused, StoreUnavailable, LogInDoubt, WrongShape) as wrong:
+            except HELD_UP_BY as wrong:
                 self._held_up(wrong)
                 await asyncio.sleep(PAUSE_S)
 
@@ -96,10 +113,12 @@ class Projector:
             while True:
                 self._news.clear()
                 self.guard.refuse_doubt()
+                self._batch_since = time.monotonic()
                 entries = await reader.read() if is_there_more else []
                 if entries:
                     checkpoint = await apply(connection, checkpoint, entries, while_live=True)
                     reader.applied(entries)
+                self._batch_since = None
                 self._goes_on(checkpoint)
                 is_there_more = bool(entries) or await self._news_come(checkpoint)
                 if connection.is_closed():  # else a projector with nothing to do would not notice
@@ -135,13 +154,14 @@ class Projector:
         return True
 
     def _goes_on(self, checkpoint: Checkpoint) -> None:
-        if self.trouble is not None:
+        self._trouble = None
+        ended = [self._seldom.ends(cause) for cause in (BEGINNING, *(kind.__name__ for kind in HELD_UP_BY))]
+        if any(ended):
             log.info("projecting", schema=checkpoint.schema, position=checkpoint.position)
-        self.trouble = None
 
     def _held_up(self, wrong: Exception) -> None:
-        self.trouble = str(wrong)
-        if self._seldom.allows(str(wrong), time.monotonic()):
+        self._trouble = str(wrong)
+        if self._seldom.allows(type(wrong).__name__, time.monotonic()):
             log.error("projection held up", why=str(wrong))
 
 

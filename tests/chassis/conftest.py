@@ -1,15 +1,11 @@
 """The servers that these tests share, one of each for every pytest worker; each test has its own workflow."""
 
 import asyncio
-import logging
 import uuid
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-import structlog
-from structlog.testing import capture_logs
-from structlog.typing import EventDict
 
 from contracts.subjects import WorkflowKey
 from local.servers import Running, servers
@@ -21,16 +17,6 @@ from tests.nodes import NODES
 def key() -> WorkflowKey:
     """A workflow that no other test knows of."""
     return WorkflowKey("local", str(uuid.uuid4()))
-
-
-@pytest.fixture
-def lines() -> Generator[list[EventDict]]:
-    """What is logged meanwhile; other tests hear nothing of it."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
-    with capture_logs() as lines:
-        yield lines
-    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

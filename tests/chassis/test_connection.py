@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ import pytest
 from nats.aio.msg import Msg
 from structlog.typing import EventDict
 
+from chassis import connection
 from chassis.connection import Connection, Disconnected, NoAnswer, NobodyThere
 from chassis.event_store import NotAllowed
 from chassis.jetstream_store import DIRECT_GET
@@ -17,6 +19,7 @@ from contracts.events import BlogWritten
 from contracts.services import GATEWAY, WRITER
 from contracts.subjects import WorkflowKey
 from tests.chassis.plant import PATIENCE_S, Plant
+from tests.raw_nats import send_raw
 
 AT_ONCE_S, LATE_S = 2, 30
 
@@ -167,3 +170,60 @@ async def test_closed_connection_says_so_and_sends_nothing(plant: Plant) -> None
     assert connection.closed.done() and not connection.is_up
     with pytest.raises(Disconnected):
         await connection.publish(subjects.every(BlogWritten))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"",
+        b"NATS/1.0 \xff\xfe\r\n\r\n",
+        b"NATS/1.0\r\nName: \xff\r\n\r\n",
+        b"NATS/1.0 \xc3\xbc\xc3\xbc\r\n\r\n",
+        b"NATS/1.0",
+    ],
+)
+async def test_message_that_is_no_utf_8_is_heard_and_ends_nothing(
+    plant: Plant, key: WorkflowKey, headers: bytes
+) -> None:
+    listener, heard = await plant.connect(GATEWAY), asyncio.Queue[Msg]()
+    await listener.subscribe("live.workflow.>", heard.put)
+    await listener.flush()
+    for name in (b"\xff\xfe", key.workflow_id.encode()):
+        await send_raw(
+            plant.running.nats_url,
+            user=WRITER,
+            password=plant.running.passwords[WRITER],
+            subject=subjects.delta(WorkflowKey("local", "NAME"), WRITER).encode().replace(b"NAME", name),
+            headers=headers,
+        )
+    async with asyncio.timeout(AT_ONCE_S):
+        told = [(await heard.get()).subject for _ in range(2)]
+    assert told == [f"live.workflow.local.{name}.delta.{WRITER}" for name in ("\ufffd\ufffd", key.workflow_id)]
+
+
+class TestServerThatStandsStill:
+    """It takes in what is sent, and never answers."""
+
+    @pytest.fixture(autouse=True)
+    def _short_silence(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(connection, "PING_S", 0.1)
+
+    async def test_is_taken_for_gone_and_found_again(self, own_plant: Plant, lines: list[EventDict]) -> None:
+        asker, back = await own_plant.connect(GATEWAY), asyncio.Event()
+        asker.on_reconnect.append(back.set)
+        own_plant.signal(signal.SIGSTOP)
+        async with asyncio.timeout(PATIENCE_S):
+            with pytest.raises(NoAnswer, match="broke"):
+                await asker.ask(DIRECT_GET, b"{}", timeout_s=LATE_S)
+            with pytest.raises(Disconnected):
+                await asker.ask(DIRECT_GET, b"{}", timeout_s=LATE_S)
+            own_plant.signal(signal.SIGCONT)
+            await back.wait()
+            await asker.ask(DIRECT_GET, b'{"multi_last": ["nothing"]}', timeout_s=LATE_S)
+        told = [(line["event"], line.get("why")) for line in lines]
+        assert told == [("no connection to NATS", "it does not answer"), ("connected to NATS again", None)]
+
+
+async def test_question_before_the_first_connection_ends_at_once() -> None:
+    with pytest.raises(Disconnected):
+        await Connection(GATEWAY).ask(DIRECT_GET, b"{}", timeout_s=LATE_S)

@@ -19,9 +19,20 @@ from contracts.events import ResearchCompleted
 from contracts.services import RESEARCH, WRITER
 from contracts.subjects import EventSubject, WorkflowKey
 from tests.chassis.plant import ACK_WAIT_S, PATIENCE_S, Plant, claimed
+from tests.raw_nats import send_raw
 from tests.waiting import until
 
 FOUND = ResearchCompleted(run=1, attempt=1, notes="Tea.", sources=())
+
+
+HOSTILE = [
+    (b"w\xff", b""),
+    (b"w\xfe", b"NATS/1.0 \xff\r\n\r\n"),
+    (b"$", b"NATS/1.0\r\nName: \xff\r\n\r\n"),
+    (b"refusal", b"NATS/1.0 409 Consumer Deleted\r\n\r\n"),
+    (b"heartbeat", b"NATS/1.0\r\nStatus: 100\r\n\r\n"),
+]
+"""Names of workflows, and headers: no UTF-8, no name, and what the server itself might say."""
 
 
 class Desk:
@@ -306,3 +317,20 @@ async def test_message_that_is_no_event_is_passed_over(
     await bring(research, "a")
     assert name(await desk.next()) == "a"
     await desk.until(lambda state: state["num_ack_pending"] == 1, "the odd one is settled")
+
+
+async def test_hostile_events_hold_up_no_other(open_desk: Open, research: JetStreamStore) -> None:
+    desk: Desk = await open_desk(8)
+    subject = str(EventSubject(WorkflowKey("local", "NAME"), RESEARCH, FOUND.type, 1)).encode()
+    for name, headers in HOSTILE:
+        await send_raw(
+            desk.plant.running.nats_url,
+            user=RESEARCH,
+            password=desk.plant.running.passwords[RESEARCH],
+            subject=subject.replace(b"NAME", name),
+            headers=headers,
+        )
+    await bring(research, "a", "b")
+    arrived = {(await desk.next()).key.workflow_id for _ in range(4)}
+    assert arrived == {"refusal", "heartbeat", "a", "b"} and desk.consumer.trouble is None
+    await desk.until(lambda state: state["num_ack_pending"] == 4, "what is no event is done with")

@@ -32,7 +32,12 @@ def test_failure_has_one_of_three_names(wrong: Exception, name: type[Exception])
 
 
 def test_failure_without_words_is_told_by_its_kind() -> None:
-    with pytest.raises(DatabaseUnavailable, match="TimeoutError"), named_failures():
+    with pytest.raises(DatabaseUnavailable, match="BrokenPipeError"), named_failures():
+        raise BrokenPipeError
+
+
+def test_silence_is_told_in_words() -> None:
+    with pytest.raises(DatabaseUnavailable, match="it does not answer in time"), named_failures():
         raise TimeoutError
 
 

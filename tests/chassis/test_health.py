@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from chassis.health import Health, served
+from chassis.health import TROUBLE_LASTS_S, Health, Trouble, served
 from tests.waiting import until
 
 Get = Callable[[str], Awaitable[tuple[int, Any]]]
@@ -28,11 +28,15 @@ def parts() -> Parts:
 
 
 @pytest.fixture
-async def get(parts: Parts) -> AsyncGenerator[Get]:
+def health(parts: Parts) -> Health:
+    return Health(nats=lambda: parts.nats, consumer=lambda: parts.consumer)
+
+
+@pytest.fixture
+async def get(health: Health) -> AsyncGenerator[Get]:
     """Asks a real server."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    health = Health(nats=lambda: parts.nats, consumer=lambda: parts.consumer)
     async with served(health, port), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
 
         async def answers() -> bool:
@@ -68,3 +72,24 @@ async def test_trouble_that_ends_is_ready_again(get: Get, parts: Parts) -> None:
 async def test_process_in_trouble_still_lives(get: Get, parts: Parts) -> None:
     parts.nats = parts.consumer = "gone"
     assert await get("/health/live") == (200, {"status": "ok"})
+
+
+async def test_what_can_be_done_without_is_told_and_leaves_it_ready(get: Get, health: Health) -> None:
+    pictures = Trouble()
+    health.can_do_without(pictures=pictures)
+    pictures.meets("the object store does not answer")
+    status, told = await get("/health/ready")
+    assert (status, told["without"]) == (200, {"pictures": "the object store does not answer"})
+    pictures.ends()
+    assert "without" not in (await get("/health/ready"))[1]
+
+
+def test_trouble_that_nobody_meets_again_is_forgotten() -> None:
+    now = 0.0
+    trouble = Trouble(steady=lambda: now)
+    assert trouble() is None
+    trouble.meets("gone")
+    now = TROUBLE_LASTS_S - 1
+    assert trouble() == "gone"
+    now = TROUBLE_LASTS_S
+    assert trouble() is None

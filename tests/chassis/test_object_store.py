@@ -18,6 +18,7 @@ from chassis.object_store import Object, ObjectStoreRefused, ObjectStoreUnavaila
 from contracts.subjects import WorkflowKey
 from local.servers import Running, servers
 from tests.chassis.plant import PATIENCE_S, settings
+from tests.faulty_wire import Wire, wire
 from tests.waiting import until
 
 DATA = bytes(range(256)) * 400
@@ -175,3 +176,50 @@ class TestWhenTheStoreFails:
         await store.put(name, DATA, PNG)
         digests = {base64.b64encode(hashlib.md5(DATA).digest()).decode(), hashlib.sha256(DATA).hexdigest()}  # noqa: S324
         assert digests & set(sent[0].values())
+
+
+class TestBadWire:
+    @pytest.fixture
+    async def it(self, s3_server: Running) -> AsyncGenerator[Wire]:
+        async with wire(s3_server.s3.endpoint) as it:
+            yield it
+
+    @pytest.mark.parametrize("behind", [False, True], ids=["before it arrives", "before its answer is heard"])
+    async def test_upload_that_is_cut_off_is_made_again(
+        self, s3_server: Running, name: str, it: Wire, behind: bool
+    ) -> None:
+        store = open_store(s3_server, s3_endpoint=it.place)
+        it.cut_at(b"PUT /", behind=behind)
+        await store.put(name, DATA, PNG)
+        await it.was_cut()
+        assert await store.get(name) == Object(DATA, PNG)
+
+    async def test_slow_store_is_waited_for(self, s3_server: Running, name: str, it: Wire) -> None:
+        it.delay(0.3)
+        store = open_store(s3_server, s3_endpoint=it.place)
+        await store.put(name, DATA, PNG)
+        assert await store.get(name) == Object(DATA, PNG)
+
+    async def test_store_that_comes_back_has_one_line_for_its_outage_and_one_for_its_end(
+        self, s3_server: Running, name: str, it: Wire, lines: list[EventDict]
+    ) -> None:
+        store = open_store(s3_server, s3_endpoint=it.place)
+        it.break_off()
+        putting = asyncio.create_task(store.put(name, DATA, PNG))
+        await it.was_tried(3)
+        assert "does not answer" in (store.trouble() or "")
+        await it.mend()
+        await putting
+        assert store.trouble() is None
+        assert [line["event"] for line in lines] == ["no use of the object store", "the object store answers again"]
+
+    async def test_reader_does_not_wait_for_a_store_that_stands_still(
+        self, s3_server: Running, name: str, it: Wire, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(object_store, "GET_S", 0.2)
+        store = open_store(s3_server, s3_endpoint=it.place)
+        it.stand_still()
+        readers = [store.get(name) for _ in range(3 * object_store.CONNECTIONS_MAX)]
+        async with asyncio.timeout(PATIENCE_S):
+            answers = await asyncio.gather(*readers, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {ObjectStoreUnavailable}

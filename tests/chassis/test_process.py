@@ -14,11 +14,13 @@ from typing import Any
 import httpx
 import pytest
 from nats.aio.msg import Msg
+from websockets.asyncio.client import connect
 
 from contracts import subjects
 from contracts.presence import Presence
 from contracts.services import GATEWAY, PROJECTOR, SERVICES, WRITER
 from tests.chassis.plant import PATIENCE_S, Plant
+from tests.faulty_wire import wire
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,7 +120,7 @@ class TestWithoutNats:
     @pytest.mark.parametrize("service", [WRITER, GATEWAY])
     async def test_process_that_waits_stops_promptly(self, start: Start, nowhere: str, service: str) -> None:
         process = await start(service, nats_url=nowhere)
-        await process.until_says("nats error")
+        await process.until_says("no connection to NATS")
         assert await process.terminated() == 0
 
     async def test_waiting_stage_says_what_it_lacks(self, start: Start, nowhere: str) -> None:
@@ -135,6 +137,37 @@ class TestWithoutNats:
             answer = await until(ready, "the health is served", within_s=PATIENCE_S)
         assert answer.status_code == 503
         assert answer.json()["parts"] == {"nats": "there is no connection to NATS yet"}
+
+    async def test_gateway_refuses_what_needs_the_log_and_opens_once_it_is_there(
+        self, start: Start, plant: Plant
+    ) -> None:
+        port, request = free_port(), {"topic": "bees", "client_request_id": "before the log"}
+        async with wire(plant.running.nats_url) as it:
+            it.go_down()
+            told = settings_of(plant, GATEWAY) | {"nats_url": it.url(plant.running.nats_url), "port": str(port)}
+            process = await start(GATEWAY, **told)
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+
+                async def refused() -> httpx.Response | None:
+                    try:
+                        return await client.post("/workflows", json=request)
+                    except httpx.TransportError:
+                        return None
+
+                answer = await until(refused, "somebody answers", within_s=PATIENCE_S)
+                assert (answer.status_code, answer.json()["code"]) == (503, "log-unavailable")
+                assert answer.headers["retry-after"] == "2"
+                assert (await client.get("/health/ready")).status_code == 503
+                async with connect(f"ws://127.0.0.1:{port}/content", proxy=None) as socket:
+                    await socket.send(json.dumps(request))
+                    assert json.loads(await socket.recv())["error"]["code"] == "log-unavailable"
+                    await socket.wait_closed()
+                assert socket.close_code == 1013
+                await it.mend()
+                await process.until_says("ready")
+                assert (await client.get("/health/ready")).status_code == 200
+                assert (await client.post("/workflows", json=request)).status_code == 202
+            assert await process.terminated() == 0
 
 
 class TestWithNats:

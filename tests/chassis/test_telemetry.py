@@ -99,3 +99,20 @@ class TestSeldom:
         for number in range(10_000):
             assert seldom.allows(str(number), 0)
         assert len(seldom._last) <= 1_001  # pyright: ignore[reportPrivateUsage]
+
+    def test_end_is_told_where_the_beginning_was(self) -> None:
+        seldom = Seldom()
+        assert not seldom.ends("gone")
+        assert seldom.allows("gone", 0) and seldom.ends("gone") and not seldom.ends("gone")
+
+    def test_what_comes_back_soon_is_told_once_it_lasts(self) -> None:
+        seldom = Seldom(every_s=60, again_s=10)
+        assert seldom.allows("gone", 0) and seldom.ends("gone")
+        assert [now for now in (1, 5, 10, 15, 69, 70) if seldom.allows("gone", now)] == [10, 70]
+
+    def test_what_comes_and_goes_floods_nothing(self) -> None:
+        seldom, told = Seldom(again_s=10), 0
+        for tenth in range(600):
+            told += seldom.allows("gone", tenth / 10)
+            told += seldom.ends("gone")
+        assert told == 12

@@ -14,12 +14,17 @@ from tests.services.gateway.read_tables import ReadTables, read_tables, set_up_r
 
 
 @pytest.fixture(scope="session")
-def plant() -> Generator[Plant]:
-    """NATS and S3, to be left as they were found."""
+def plant_servers() -> Generator[Running]:
     with servers(nats=True, s3=True) as running:
-        plant = Plant(running.nats_url, dict(running.passwords), S3Store(s3_settings(running)))
-        asyncio.run(plant.set_up())
-        yield plant
+        yield running
+
+
+@pytest.fixture(scope="session")
+def plant(plant_servers: Running) -> Plant:
+    """NATS and S3, to be left as they were found."""
+    plant = Plant(plant_servers.nats_url, dict(plant_servers.passwords), S3Store(s3_settings(plant_servers)))
+    asyncio.run(plant.set_up())
+    return plant
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

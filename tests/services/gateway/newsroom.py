@@ -33,6 +33,7 @@ from services.gateway.desk import OWNER, Desk
 from services.gateway.library import Library
 from services.gateway.lookout import Lookout
 from services.gateway.parts import Parts
+from services.gateway.protocols import HttpProtocol, WebsocketProtocol
 from services.gateway.refolding import Refolds
 from services.gateway.roll import Roll
 from services.gateway.sockets import Places
@@ -208,7 +209,8 @@ async def newsroom(
             served(
                 room.app,
                 listener,
-                ws="websockets-sansio",
+                http=HttpProtocol,
+                ws=WebsocketProtocol,
                 ws_max_size=SOCKET_FRAME_BYTES_MAX,
                 ws_per_message_deflate=False,
             )

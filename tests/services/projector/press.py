@@ -164,10 +164,10 @@ class Press:
         return dict(found) if found else {}
 
     @asynccontextmanager
-    async def projecting(self) -> AsyncGenerator[Projector]:
-        """A projector at work."""
+    async def projecting(self, postgres_url: str | None = None) -> AsyncGenerator[Projector]:
+        """A projector at work, which finds Postgres there."""
         connection = await self.connect(PROJECTOR)
-        projector = Projector(connection, self.running.postgres_url(PROJECTOR), self.nodes())
+        projector = Projector(connection, postgres_url or self.running.postgres_url(PROJECTOR), self.nodes())
         working = asyncio.create_task(projector.run())
         try:
             yield projector
