@@ -86,6 +86,7 @@ class Start:
             self.add(f"services/{name}/__main__.py", SERVICE)
         for task in TASKS:
             self.add(f"services/projector/{task}.py", TASK)
+        self.add("services/projector/log/restore.py", TASK)
         self.add("services/__init__.py")  # a package, which the real one then doesn't join
 
     def add(self, module: str, text: str = "") -> None:
@@ -245,6 +246,17 @@ class TestWhileItRuns:
         assert (told["PRESSROOM_NATS_USER"], "OPENAI_API_KEY" in told) == ("projector", False)
         assert told["PRESSROOM_POSTGRES_URL"] == start.told("projector-1")["PRESSROOM_POSTGRES_URL"]
 
+    def test_restore_of_the_log_has_set_ups_rights_there_and_the_projectors_on_the_tables(
+        self, running: Running
+    ) -> None:
+        start, _, _ = running
+        with start.beside("log", "restore", "--yes", "--of", "an-id") as process:
+            process.until("restore with ['--yes', '--of', 'an-id']")
+            assert process.wait() == 0
+        told = start.told_once("restore")
+        assert (told["PRESSROOM_NATS_USER"], "OPENAI_API_KEY" in told) == ("set-up", False)
+        assert told["PRESSROOM_POSTGRES_URL"] == start.told("projector-1")["PRESSROOM_POSTGRES_URL"]
+
     def test_another_runs_beside_it(self, running: Running, start: Start) -> None:
         with start.up(environment={"OPENAI_API_KEY": "", "PRESSROOM_STANDIN_LATENCY_S": "0"}) as process:
             assert process.until("Pressroom is ready at").split()[-1] != running[2]
@@ -327,7 +339,15 @@ class TestWhatIsInTheWay:
         assert not any("starting gateway-1" in line for line in process.said)
 
     @pytest.mark.parametrize(
-        ("arguments", "code"), [(["service", "projector"], 1), (["rebuild"], 1), (["verify"], 2)], ids=str
+        ("arguments", "code"),
+        [
+            (["service", "projector"], 1),
+            (["rebuild"], 1),
+            (["verify"], 2),
+            (["log", "verify"], 2),
+            (["log", "restore"], 1),
+        ],
+        ids=str,
     )
     def test_what_is_done_beside_needs_a_running_system(self, start: Start, arguments: list[str], code: int) -> None:
         with start.beside(*arguments) as process:

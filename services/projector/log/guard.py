@@ -65,6 +65,7 @@ class Guard:
     def __init__(self, nodes: Nodes, postgres_url: str) -> None:
         self._nodes, self._postgres_url = nodes, postgres_url
         self._compared: dict[str, int] = {}  # by node: up to where the round that is under way has come
+        self._looking = asyncio.Lock()
         self.doubt: str | None = None
 
     def refuse_doubt(self) -> None:
@@ -83,6 +84,11 @@ class Guard:
 
     async def look(self) -> str | None:
         """Looks once. -> the doubt. What cannot be reached leaves things as they were: it is missed elsewhere."""
+        async with self._looking:
+            await self._look_once()
+        return self.doubt
+
+    async def _look_once(self) -> None:
         try:
             connection = await open_connection(self._postgres_url, name="guard", command_timeout_s=COMMAND_S)
             try:
@@ -95,7 +101,6 @@ class Guard:
             self.doubt = str(wrong)
         except (StoreUnavailable, NoAnswer, NotAllowed, DatabaseUnavailable, DataRefused) as away:
             log.debug("could not look", why=str(away))
-        return self.doubt
 
     async def _look(self, connection: "Connection") -> None:
         checkpoint = await generation.live(connection)

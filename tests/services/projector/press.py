@@ -193,11 +193,11 @@ class Press:
         async with self.projecting():
             await self.until_projected(position)
 
-    async def until_trouble(self, projector: Projector, words: str) -> None:
-        """Waits until the projector says that this is in its way."""
+    async def until_trouble(self, projector: Projector, *words: str) -> None:
+        """Waits until the projector says that this is in its way, in one of these ways."""
 
         async def says() -> bool:
-            return words in (projector.trouble or "")
+            return any(one in (projector.trouble or "") for one in words)
 
         await until(says, f"the projector says {words!r}")
 

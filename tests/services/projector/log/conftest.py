@@ -21,4 +21,7 @@ def damaged_servers() -> Generator[Running]:
 async def own_press(damaged_servers: Running) -> AsyncGenerator[Press]:
     """A log and a database that no test outside of this folder knows."""
     async with AsyncExitStack() as stack:
-        yield Press(damaged_servers, stack)
+        press = Press(damaged_servers, stack)
+        yield press
+        if (await (await press.log()).state()).is_closed or await press.guard().look():
+            await press.restore()  # a test that failed keeps its trouble to itself

@@ -84,10 +84,10 @@ async def test_log_rolled_back_by_50_is_refused_and_restored(own_press: Press, *
         if is_running:
             await own_press.until_projected()
             await roll_back()
-        lost, replaced = f"it has lost event {last}", f"event {last} is not the one that was applied"
-        await own_press.until_trouble(projector, replaced if new else lost)
-        replaced = f"holds another event than was archived at position {last}"
-        assert (replaced if new else lost) in (await own_press.guard().look() or "nothing")
+        lost, replaced = f"it has lost event {last}", f"holds another event than was archived at position {last}"
+        told = (replaced, f"event {last} is not the one that was applied") if new else (lost,)
+        await own_press.until_trouble(projector, *told)
+        assert told[0] in (await own_press.guard().look() or "nothing")
         damaged = await own_press.entries()
         plan = await own_press.restore()
         after = await own_press.entries()
