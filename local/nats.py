@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,10 @@ USUAL = (
 """How warnings begin that say nothing at a start; when it lasts, other ones follow."""
 
 
+DISK_FULL, ROOM_BYTES_MIN = "no space left on device", 32 * 1024**2
+"""What a server says when it cannot store, and what the disk must have before it is worth another try."""
+
+
 class Nats(Program):
     """One server. `number`: which one of a cluster, None where it is the only one. The address and the passwords are
     those of all of them."""
@@ -40,6 +45,7 @@ class Nats(Program):
         self._settings = settings or {}
         self._number = number
         self._folder = data.path / self.name
+        self._was_full = False
 
     @property
     def url(self) -> str:
@@ -51,6 +57,7 @@ class Nats(Program):
         return {user: self._data.password(f"nats.{user}") for user in USERS}
 
     def launch(self, *, settled: bool) -> Launch:
+        self._was_full = False
         port = self._port(self.name, settled)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         config = self._folder / "server.conf"
@@ -63,6 +70,15 @@ class Nats(Program):
         )
         write_private(config, text)
         return Launch([Path(sys.executable).with_name("nats-server"), "-c", config], {})
+
+    def hear(self, line: str) -> None:
+        self._was_full = self._was_full or DISK_FULL in line
+
+    def ailment(self) -> str | None:
+        """Once its disk was full a server stores nothing more, and leaves whoever asks without an answer."""
+        if self._was_full and shutil.disk_usage(self._folder).free >= ROOM_BYTES_MIN:
+            return "its disk was full, and has room again"
+        return None
 
     def _node(self, number: int, settled: bool) -> Node:
         """A server whose port for the others had to change is found all the same: it is the one that asks them."""

@@ -23,6 +23,7 @@ DEATHS_BEFORE_READY_MAX = 5
 READY_WITHIN_S = 60.0  # usual is 1 s; this is a slow disk under load, at the first start
 ANSWER_WITHIN_S = 5.0
 POLL_S = 0.03
+CARE_S = 1.0  # between two looks at whether one that runs has to be started anew
 REGISTER = "processes.json"
 LAST_LINES = 20  # of a child that cannot start, shown with the error
 
@@ -44,6 +45,13 @@ class Program(ABC):
     @abstractmethod
     async def answers(self) -> bool:
         """Whether it does real work now."""
+
+    def hear(self, line: str) -> None:  # noqa: B027 - most need not listen to themselves
+        """Is told each line that its process writes."""
+
+    def ailment(self) -> str | None:
+        """Why a process that runs has to be started anew to be of use, in words; None where it has not."""
+        return None
 
     def tidy(self) -> None:  # noqa: B027 - most leave nothing
         """Clears away what a process leaves behind when it ends."""
@@ -188,9 +196,13 @@ class Child:
         self._note()
         if self._stop_asked.is_set():  # between the two lines above
             kill_group(self._process.pid)
-        answering = asyncio.create_task(self._await_answer())
+        answering, caring = (
+            asyncio.create_task(self._await_answer()),
+            asyncio.create_task(self._care(self._process.pid)),
+        )
         ended = await self._process.wait()
         answering.cancel()
+        caring.cancel()
         kill_group(self._process.pid)
         await lines.end()
         await asyncio.to_thread(self._program.tidy)
@@ -206,6 +218,16 @@ class Child:
         self._console.say(f"{self.name} {self._program.said_of_it}{again} ({time.monotonic() - began:.1f} s)")
         self._answered.set()
 
+    async def _care(self, pid: int) -> None:
+        """Ends a process that no waiting helps: the next one is started in its place."""
+        while not self._stop_asked.is_set():
+            if ailment := await asyncio.to_thread(self._program.ailment):
+                self._console.say(f"{self.name} is started anew: {ailment}")
+                with suppress(ProcessLookupError):
+                    os.kill(pid, self._program.stop_signal)
+                return
+            await self._pause(CARE_S)
+
     async def _answers(self) -> bool:
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
@@ -216,6 +238,7 @@ class Child:
     def _hear(self, line: str) -> None:
         self._log.write(line)
         self._last_lines.append(line)
+        self._program.hear(line)
         if self._program.noteworthy is None or self._program.noteworthy.search(line):
             self._console.show(self.name, line)
 

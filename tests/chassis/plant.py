@@ -80,6 +80,13 @@ class Plant:
         for name in self.running.nats_names:
             os.kill(self.running.pid(name), number)
 
+    def pid_behind(self, connection: Connection) -> int:
+        """The process of the server that this connection leads to."""
+        address = connection._client.connected_url  # pyright: ignore[reportPrivateUsage]
+        assert address
+        urls = self.running.nats_url.split(",")
+        return self.running.pid(self.running.nats_names[urls.index(address.geturl())])
+
     async def leader(self) -> str:
         """The server of a cluster that takes the log's events in, as the supervisor calls it."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -10,10 +11,10 @@ import pytest
 from nats.aio.msg import Msg
 from structlog.typing import EventDict
 
-from chassis import connection
+from chassis import connection as connection_rules
 from chassis.connection import Connection, Disconnected, NoAnswer, NobodyThere
-from chassis.event_store import NotAllowed
-from chassis.jetstream_store import DIRECT_GET
+from chassis.event_store import NotAllowed, StoreUnavailable
+from chassis.jetstream_store import DIRECT_GET, JetStreamStore
 from contracts import subjects
 from contracts.events import BlogWritten
 from contracts.services import GATEWAY, WRITER
@@ -91,6 +92,47 @@ async def test_unsubscribed_listener_hears_no_more(plant: Plant, key: WorkflowKe
     await speaker.flush()
     await listener.flush()
     assert heard == []
+
+
+async def read_until_answered(store: JetStreamStore, key: WorkflowKey) -> None:
+    while True:
+        with suppress(StoreUnavailable):
+            await store.read(key)
+            return
+
+
+class TestWithSeveralServers:
+    """Their addresses stand behind each other, with commas."""
+
+    async def test_one_that_is_down_holds_nobody_up(self, plant: Plant) -> None:
+        password, nobody = plant.running.passwords[WRITER], "nats://127.0.0.1:1"
+        for url in (f"{nobody},{plant.running.nats_url}", f"{plant.running.nats_url}, {nobody}"):
+            async with asyncio.timeout(AT_ONCE_S):
+                connection = await Connection.open(url, user=WRITER, password=password, name="test")
+            assert connection.is_up and connection.has_cluster
+            await connection.close()
+
+    async def test_wrong_password_is_refused_where_one_is_down(self, plant: Plant) -> None:
+        url = f"nats://127.0.0.1:1,{plant.running.nats_url}"
+        async with asyncio.timeout(AT_ONCE_S):
+            with pytest.raises(NotAllowed, match="'writer' or its password"):
+                await Connection.open(url, user=WRITER, password="canary", name="test")
+
+    async def test_frozen_server_is_left_for_another(
+        self, cluster_plant: Plant, monkeypatch: pytest.MonkeyPatch, key: WorkflowKey
+    ) -> None:
+        monkeypatch.setattr(connection_rules, "UNSERVED_S", 0.1)
+        connection = await cluster_plant.connect(WRITER)
+        moved = asyncio.Event()
+        connection.on_reconnect.append(moved.set)
+        frozen = cluster_plant.pid_behind(connection)
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.gather(moved.wait(), read_until_answered(JetStreamStore(connection, WRITER), key))
+            assert cluster_plant.pid_behind(connection) != frozen
+        finally:
+            os.kill(frozen, signal.SIGCONT)
 
 
 class TestWhatNobodyCanRead:
@@ -206,7 +248,7 @@ class TestServerThatStandsStill:
 
     @pytest.fixture(autouse=True)
     def _short_silence(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(connection, "PING_S", 0.1)
+        monkeypatch.setattr(connection_rules, "PING_S", 0.1)
 
     async def test_is_taken_for_gone_and_found_again(self, own_plant: Plant, lines: list[EventDict]) -> None:
         asker, back = await own_plant.connect(GATEWAY), asyncio.Event()

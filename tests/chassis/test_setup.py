@@ -116,6 +116,18 @@ class TestWhatCanBeChanged:
         await own_plant.set_up(log_bytes_max=20 * MIB)
         assert (await own_plant.api(f"STREAM.INFO.{STREAM}"))["config"]["metadata"]["owner"] == "operations"
 
+    async def test_number_of_replicas_is_changed_in_place_and_told(
+        self, cluster_plant: Plant, key: WorkflowKey
+    ) -> None:
+        store = await cluster_plant.store(WRITER)
+        await append_by_id(store, key, claimed(), id="one")
+        for found, wanted in ((3, 1), (1, 3)):
+            assert await cluster_plant.set_up(log_replicas=wanted) == [
+                f"changed the stream {name}: num_replicas is {found}, wanted {wanted}" for name in (BUCKET, STREAM)
+            ]
+            assert (await store.read(key, reach=1)).revision == 1
+            assert await cluster_plant.set_up(log_replicas=wanted) == []
+
 
 class TestWhatCannotBeChanged:
     @pytest.mark.parametrize(("setting", "value"), [("retention", "workqueue"), ("storage", "memory")])

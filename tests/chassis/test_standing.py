@@ -26,6 +26,17 @@ async def request(plant: Plant, *names: str) -> None:
         await append_by_id(gateway, WorkflowKey("local", name), ASKED, id=name)
 
 
+class TestCopiesOfTheLog:
+    async def test_server_that_is_alone_tells_none(self, lone_plant: Plant) -> None:
+        told = await log_standing(await lone_plant.connect(GATEWAY), timeout_s=PATIENCE_S)
+        assert told.replicas == ()
+
+    async def test_cluster_tells_each_with_one_that_leads(self, cluster_plant: Plant) -> None:
+        told = await log_standing(await cluster_plant.connect(GATEWAY), timeout_s=PATIENCE_S)
+        assert [one.server for one in told.replicas] == ["pressroom-1", "pressroom-2", "pressroom-3"]
+        assert [one.is_leader for one in told.replicas].count(True) == 1 and all(one.is_there for one in told.replicas)
+
+
 async def standing(connection: Connection, stage: str = WRITER) -> StageStanding:
     return await stage_standing(connection, stage, timeout_s=PATIENCE_S)
 

@@ -195,6 +195,18 @@ class TestStatus:
         ended = command.run("status")
         assert (ended.code, told in ended.out.splitlines()) == (1, True)
 
+    def test_each_copy_of_the_log_is_told(self, gateway: Gateway, command: Command) -> None:
+        in_order: Json = {"is_leader": False, "is_current": True, "is_there": True, "lag": 0}
+        copies = [
+            {"server": "p-1", **in_order, "is_leader": True},
+            {"server": "p-2", **in_order},
+            {"server": "p-3", **in_order, "is_current": False, "lag": 7},
+            {"server": "p-4", **in_order, "is_current": False, "is_there": False},
+        ]
+        gateway.workflow = STATUS | {"log": STATUS["log"] | {"replicas": copies}}
+        told = " ".join(command.run("status").out.split())
+        assert "Copies: p-1 leads, p-2 is current, p-3 lacks 7 changes, p-4 is away." in told
+
     def test_parts_that_cannot_be_told_are_left_out(self, gateway: Gateway, command: Command) -> None:
         nothing: dict[str, Any] = dict.fromkeys(STATUS)
         gateway.workflow = nothing | {"trouble": ["The log does not answer."]}

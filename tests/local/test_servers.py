@@ -5,12 +5,14 @@ import base64
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -29,7 +31,7 @@ from chassis.topology import SET_UP
 from contracts.services import GATEWAY
 from contracts.subjects import EventSubject, WorkflowKey
 from local import postgres
-from local.nats import Nats
+from local.nats import ROOM_BYTES_MIN, Nats, settle_nodes
 from local.postgres import Postgres
 from local.s3 import S3, S3Access
 from local.servers import Running, servers, temporary_folder
@@ -100,6 +102,79 @@ class TestWhatIsKept:
                 for name in ("nats", "postgres", "s3"):
                     await words.until(f"{name} answers again")
                 await check(Running(data))
+
+
+class TestACluster:
+    async def test_three_servers_keep_one_log_and_listen_here_only(self, folder: Path) -> None:
+        async with servers(folder, nats=True, nodes=3) as running:
+            assert running.nats_names == ["nats-1", "nats-2", "nats-3"] and running.nats_url.count("nats://") == 3
+            connection = await set_up_connection(running)
+            listening = [
+                one.laddr.ip
+                for name in running.nats_names
+                for one in psutil.Process(running.pid(name)).net_connections("inet")
+                if one.status == psutil.CONN_LISTEN
+            ]
+            assert listening == ["127.0.0.1"] * 6  # each for its clients and for the others
+            assert [(folder / name / "server.conf").stat().st_mode & 0o077 for name in running.nats_names] == [0] * 3
+            await connection.close()
+        async with servers(folder, nats=True) as again:  # as many as it was made with
+            assert again.nats_url == running.nats_url
+
+    async def test_a_stranger_may_not_join(self, folder: Path) -> None:
+        async with servers(folder, nats=True, nodes=3):
+            port = DataDirectory(folder).port("nats-1.routes")
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(
+                b'CONNECT {"user":"routes","pass":"wrong","name":"stranger","cluster":"pressroom"}\r\nPING\r\n'
+            )
+            async with asyncio.timeout(10):
+                assert b"Authorization" in await reader.read()  # up to its end, as the server hangs up
+            writer.close()
+
+    @pytest.mark.parametrize(("made_with", "wanted"), [(1, 3), (3, 1)])
+    def test_another_number_of_servers_is_refused_and_nothing_is_lost(
+        self, folder: Path, made_with: int, wanted: int
+    ) -> None:
+        data = DataDirectory(folder)
+        with data.held("a test"):
+            settle_nodes(data, made_with)
+            with pytest.raises(CannotStart, match=rf"was made with .*Nothing was changed.*--nodes {made_with}"):
+                settle_nodes(data, wanted)
+            assert settle_nodes(data, None) == settle_nodes(data, made_with) == made_with
+
+    def test_directory_that_is_older_than_the_choice_has_one_server(self, folder: Path) -> None:
+        data = DataDirectory(folder)
+        with data.held("a test"):
+            data.settle_port("nats")
+            with pytest.raises(CannotStart, match="one NATS server"):
+                settle_nodes(data, 3)
+            assert settle_nodes(data, None) == 1
+
+
+class TestAFullDisk:
+    """Tried on a real one by hand: nats-server goes on refusing, without an answer, until it is started anew."""
+
+    def test_server_is_started_anew_once_there_is_room(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        data = DataDirectory(folder)
+        with data.held("a test"):
+            nats, free = Nats(data), 0
+
+            def disk_usage(_: Path) -> SimpleNamespace:
+                return SimpleNamespace(free=free)
+
+            monkeypatch.setattr(shutil, "disk_usage", disk_usage)
+            assert nats.ailment() is None
+            nats.hear("[1] [ERR] JetStream failed to store a msg on stream: write 1.blk: no space left on device")
+            assert nats.ailment() is None  # yet
+            free = ROOM_BYTES_MIN
+            assert "has room again" in (nats.ailment() or "")
+            nats.launch(settled=True)
+            assert nats.ailment() is None
+
+
+async def set_up_connection(running: Running) -> Connection:
+    return await Connection.open(running.nats_url, user=SET_UP, password=running.passwords[SET_UP], name="test")
 
 
 class TestAccess:

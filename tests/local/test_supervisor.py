@@ -43,6 +43,18 @@ class Script(Program):
         return self._sign.exists()
 
 
+class Ailing(Script):
+    """Its first process is of no use once it has said so."""
+
+    hurts = False
+
+    def hear(self, line: str) -> None:
+        self.hurts = "it hurts" in line and len(self.starts) == 1
+
+    def ailment(self) -> str | None:
+        return "it said that it hurts" if self.hurts and len(self.starts) == 1 else None
+
+
 class ShortLived(Script):
     """Dies as soon as its answer was noticed once; later lives end at once."""
 
@@ -114,6 +126,15 @@ class TestWhenAChildDies:
         monkeypatch.setattr(rules, "LIVED_WELL_S", 0.0)
         async with supervised(tmp_path, words, ShortLived("one", tmp_path)):
             await words.until("it is started again in 0.01 s", times=3)
+
+    @pytest.mark.usefixtures("quick")
+    async def test_a_child_that_ails_is_started_anew(
+        self, tmp_path: Path, words: Words, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rules, "CARE_S", 0.01)
+        async with supervised(tmp_path, words, Ailing("one", tmp_path, f"touch $SIGN; echo it hurts; {WAIT}")):
+            await words.until("one is started anew: it said that it hurts")
+            await words.until("one answers again")
 
     async def test_what_a_dead_child_has_started_dies_as_well(self, tmp_path: Path, words: Words) -> None:
         async with supervised(tmp_path, words, Script("one", tmp_path, f"sleep 600 & echo $!; touch $SIGN; {WAIT}")):
