@@ -17,11 +17,12 @@ from chassis.settings import Settings
 from chassis.setup import reconcile
 from chassis.topology import SET_UP
 from contracts.events import Brief, WorkflowRequested
+from contracts.platforms import Platform
 from contracts.subjects import WorkflowKey
 from local.servers import Running, servers
 from tests.waiting import until
 
-REQUESTED = WorkflowRequested(topic="tea", research=False, platforms=("linkedin",), brief=Brief())
+REQUESTED = WorkflowRequested(topic="tea", research=False, platforms=(Platform.LINKEDIN,), brief=Brief())
 
 
 @pytest.fixture(scope="module")
