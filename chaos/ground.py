@@ -26,7 +26,7 @@ from chaos.wire.postgres import PostgresTalk
 from chaos.wire.proxy import Proxy, Talk, until
 from chassis.connection import Connection
 from chassis.topology import SET_UP
-from contracts.services import PROJECTOR, STAGES, WRITER
+from contracts.services import ILLUSTRATOR, PROJECTOR, RESEARCH, STAGES, WRITER
 from local.nats import Nats
 from local.postgres import ADMIN, Postgres
 from local.s3 import S3
@@ -36,6 +36,10 @@ from local.spawn import kill_group, noted_processes
 from local.standin.control import StandIn
 from local.state import LOCALHOST, DataDirectory
 from local.supervisor import REGISTER
+
+FEW: Mapping[str, int] = {WRITER: 2, PROJECTOR: 2}
+MANY: Mapping[str, int] = {RESEARCH: 3, WRITER: 4, ILLUSTRATOR: 4}
+"""So many that one killed every two seconds has lived well, and is started again without delay."""
 
 ACK_WAIT_S = 5.0
 BACK_WITHIN_S = 30.0
@@ -89,7 +93,7 @@ class Ground:
         self._proxies: dict[tuple[str, Way], list[Proxy]] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._words = folder / "press.err"
-        self.scale = {WRITER: 2, PROJECTOR: 2} if plan.faults else {}
+        self.scale = MANY if "kills" in plan.faults else FEW
 
     # ------------------------------------------------------------ start and stop
 

@@ -143,6 +143,7 @@ class Course:
         steps = self._plan.steps
         lanes = [[step for step in steps if step.kind in lane] for lane in LANES]
         self._allow()
+        self._crowd.is_wanted = True
         watching = asyncio.create_task(self._watch_clients())
         try:
             async with asyncio.TaskGroup() as group:
