@@ -229,6 +229,10 @@ class Ground:
         """The servers that keep the log."""
         return ["nats"] if self.plan.nodes == 1 else [f"nats-{number + 1}" for number in range(self.plan.nodes)]
 
+    def nodes(self) -> range:
+        """The numbers of these servers."""
+        return range(1, self.plan.nodes + 1)
+
     def pid(self, name: str) -> int | None:
         """The process of this name, as `writer-1`."""
         found = noted_processes(self.data.path / REGISTER).get(name)
@@ -308,10 +312,14 @@ class Ground:
     # ------------------------------------------------------------ servers, past the proxies
 
     @asynccontextmanager
-    async def connection(self, user: str = SET_UP, *, through: str | None = None) -> AsyncGenerator[Connection]:
-        """A connection to the log with the rights of this user."""
+    async def connection(
+        self, user: str = SET_UP, *, through: str | None = None, node: int | None = None
+    ) -> AsyncGenerator[Connection]:
+        """A connection to the log with the rights of this user; through a process's proxy, or to a certain server."""
         nats = Nats(self.data)
-        url = nats.url if through is None else f"nats://{LOCALHOST}:{self._proxies[through, Way.LOG][0].port}"
+        url = nats.url if node is None else nats.url.split(",")[node - 1]
+        if through is not None:
+            url = f"nats://{LOCALHOST}:{self._proxies[through, Way.LOG][0].port}"
         async with asyncio.timeout(20):
             connection = await Connection.open(url, user=user, password=nats.passwords[user], name="chaos")
         try:
