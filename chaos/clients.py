@@ -331,6 +331,11 @@ class Crowd:
         """Who has begun and not ended."""
         return self.begun - self.ended
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether each has ended, or waits until there is hope."""
+        return self.ended + sum(client.waits_for_hope for client in self.clients) == len(self.clients)
+
     async def live(self) -> None:
         """Until each has ended."""
         running: set[asyncio.Task[None]] = set()

@@ -61,7 +61,7 @@ async def collect_log(ground: Ground, connection: Connection) -> None:
     ground.records.lines("log.jsonl", [as_line(entry) for entry in await entries_of(log)])
     told: dict[str, Any] = {"epoch": epoch, "first": state.first, "last": state.last, "count": state.count}
     if ground.plan.nodes > 1:
-        told["nodes"] = {f"node {number}": await collect_replica(ground, number) for number in ground.nodes()}
+        told |= {f"node {number}": await collect_replica(ground, number) for number in ground.nodes()}
     ground.records.whole("log-state.json", told)
 
 

@@ -181,7 +181,7 @@ class Course:
 
     async def _watch_clients(self) -> None:
         async def look() -> bool:
-            return self._crowd.ended == len(self._crowd.clients)
+            return self._crowd.is_at_rest
 
         if await until(look, 10 * FAULTS_WITHIN_S, every_s=0.2):
             self._ground.clients_done.set()

@@ -71,13 +71,20 @@ def in_words(moment: Moment) -> str:
 
 
 async def kill_every_two_seconds(step: Step, ground: Ground) -> None:
-    """Until every workflow is done: one stage's process after the other, in the order that the seed gives."""
+    """Until every workflow has ended or waits to be resumed: one stage's process after the other, in the order that the
+    seed gives. One that has not begun to work since it was killed last is left alone: it could lose nothing.
+    """
     chance, count = random.Random(f"{ground.plan.seed} kills"), 0
+    pulls: dict[str, int] = {}
     while not ground.clients_done.is_set():
-        name = chance.choice(ground.stages())
-        pid = ground.kill(name)
-        count += 1
-        ground.fired(step, f"{name} killed (process {pid})", at=name)
+        now = {name: ground.board.counted[name, Point.PULLING] for name in ground.stages()}
+        at_work = [name for name, count in now.items() if count > pulls.get(name, 0)]
+        if at_work:
+            name = chance.choice(at_work)
+            pulls[name] = now[name]
+            pid = ground.kill(name)
+            count += 1
+            ground.fired(step, f"{name} killed (process {pid})", at=name)
         try:
             async with asyncio.timeout(EVERY_S):
                 await ground.clients_done.wait()
