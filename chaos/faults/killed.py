@@ -48,18 +48,19 @@ class Kill:
         killed: list[int | None] = []
 
         def act(moment: Moment, _: Cuttable) -> None:
+            killed.append(ground.pid(moment.process))
             if self._hears_it:
-                asyncio.get_running_loop().call_soon(lambda: killed.append(ground.kill(moment.process)))
+                asyncio.get_running_loop().call_soon(ground.kill, moment.process)
             else:
-                killed.append(ground.kill(moment.process))
+                ground.kill(moment.process)
 
         trap = Trap(step.target, self._point, act, nth=step.choices["nth"], only=self._only)
         moment = await ground.board.spring(trap, POINT_WITHIN_S)
         if moment is None:
             ground.skipped(step, f"the point did not come within {POINT_WITHIN_S:g} s ({trap.seen} of {trap.nth})")
             return
-        ground.fired(step, f"{moment.process} killed, {in_words(moment)}", at=moment.process)
-        is_back = await ground.back(moment.process, killed[0] if killed else None)
+        ground.fired(step, f"{moment.process} killed (process {killed[0]}), {in_words(moment)}", at=moment.process)
+        is_back = await ground.back(moment.process, killed[0])
         told = "was started again" if is_back else "is not back"
         ground.healed(step, f"{moment.process} {told}", at=moment.process)
 
