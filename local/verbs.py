@@ -49,6 +49,11 @@ restored."""
 BENCH = """Runs a benchmark with the arguments behind its name; without a name, tells which
 there are."""
 
+CHAOS = """Runs the whole system in a folder of its own, breaks it at the points that a seed draws, and
+has a checker say which invariants held (docs/reliability-chaos.md).
+
+Exit code: 0 when all held, 1 when one is broken, 2 when that could not be found out."""
+
 ADOPT_LOG = "--adopt-log"
 """The rebuild's own argument; it stands here for the sake of its help."""
 
@@ -109,6 +114,18 @@ def add_log(verb: argparse.ArgumentParser) -> None:
 def add_bench(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("name", nargs="?", metavar="NAME", help="which one")
     verb.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="what it is told")
+
+
+def add_chaos(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--seed", type=int, metavar="N", help="draws the plan; without it, one is chosen and told")
+    verb.add_argument("--workflows", type=int, default=50, metavar="M", help="how many are asked for (%(default)s)")
+    verb.add_argument("--faults", default="all", metavar="KIND,…", help="which kinds of fault (%(default)s)")
+    verb.add_argument("--nodes", type=int, choices=(1, 3), default=1, help="servers that keep the log (%(default)s)")
+    verb.add_argument("--plant", metavar="BUG", help="run the services with this bug, which the checker has to find")
+    verb.add_argument("--keep", type=Path, metavar="DIR", help="where everything is kept, the run directory in DIR/run")
+    text = "seconds that a call of the stand-in model takes (%(default)s)"
+    verb.add_argument("--latency", type=float, default=0.5, metavar="SECONDS", help=text)
+    verb.add_argument("--unchecked", action="store_true", help="without the checker")
 
 
 def add_data(verb: argparse.ArgumentParser) -> None:
@@ -175,6 +192,16 @@ VERBS = (
         BENCH,
         DOES,
         add_bench,
+    ),
+    Verb(
+        "chaos",
+        "",
+        "break the system at drawn points, and check what must hold",
+        CHAOS,
+        "chaos.__main__",
+        add_chaos,
+        examples="  ./run chaos --seed 7 --workflows 50 --faults all\n"
+        "  ./run chaos --workflows 200 --faults kills --latency 1 --keep /tmp/chaos",
     ),
 )
 
