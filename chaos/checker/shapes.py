@@ -77,6 +77,7 @@ class Call(Line):
     ended_at: float | None = None
     outcome: str | None = None
     status: int | None = None
+    code: str | None = None
     retry_after: float | None = None
 
 

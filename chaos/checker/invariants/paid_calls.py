@@ -46,6 +46,16 @@ machine. A call that begins later behind the end of its run was begun for what i
 LOOKS_AGAIN_S = 12.0
 """Where the message of a cancel was lost a stage reads every 10 s; and the read takes its time."""
 
+REFUSED_FOR_GOOD = (400, 401, 403, 404, 422)
+QUOTA_CODES = (
+    "insufficient_quota",
+    "credit_balance_exhausted",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "quota_exceeded",
+)
+"""Answers after which another try of the same run would be in vain, whatever the stage made of them."""
+
 SECOND_DRAFTS = ("blog", "social")
 """Works of which one attempt may make two calls of a kind, and then its usage says so."""
 
@@ -83,6 +93,7 @@ class _Work:
         """What is wrong with its calls."""
         yield from self._in_vain()
         yield from self._before_their_time()
+        yield from self._after_a_refusal()
         yield from self._for_what_is_over()
 
     @cached_property
@@ -122,7 +133,19 @@ class _Work:
 
     @cached_property
     def _closed_in_flight(self) -> int:
-        return sum(_closed_in_flight(story.recorded, self.work) for story in self.stories)
+        """Runs that something else ended while this work was claimed and nothing was said of it.
+
+        A cancel stops the call; behind a failure it goes on, and what it brings is recorded: only one that was not
+        answered, or with nothing of use, is in vain.
+        """
+        ends = [end for story in self.stories for end in _ends_in_flight(story.recorded, self.work)]
+        return sum(isinstance(end.event, WorkflowCancelled) or not self._is_answered_behind(end) for end in ends)
+
+    def _is_answered_behind(self, end: Recorded[Event]) -> bool:
+        at = self._at(end)
+        across = [call for call in self.calls if call.began_at <= at and (call.ended_at or at) >= at]
+        met = any(one.kind == "model" and one.phase == "fired" and one.at <= at for one in self.record.happened)
+        return not met and any(call.outcome == "answered" for call in across)
 
     def _in_vain(self) -> Iterator[Violation]:
         first, last = self.calls[0].began_at, self.calls[-1].began_at
@@ -148,6 +171,15 @@ class _Work:
                     ahead = f"{due - later.began_at:.1f} s before its Retry-After of {call.retry_after:g} s"
                     yield self._violation(f"{self.work} is paid for again {ahead}", [call, later])
                     break
+
+    def _after_a_refusal(self) -> Iterator[Violation]:
+        for call in self.calls:
+            if call.ended_at is None or not _is_refused_for_good(call):
+                continue
+            later = next((one for one in self.calls if one.began_at >= call.ended_at), None)
+            if later and self._knew(call.ended_at, later.began_at):
+                why = f"{call.status} {call.code or ''}".strip()
+                yield self._violation(f"{self.work} is paid for again behind {why}", [call, later])
 
     def _knew(self, since: float, until: float) -> bool:
         """Was a failure of this work recorded between, and the run not opened anew?"""
@@ -212,17 +244,21 @@ def _works(record: Record) -> Iterator[_Work]:
         yield _Work(record, by_topic[topic], work, calls, faults)
 
 
-def _closed_in_flight(history: Sequence[Recorded[Event]], work: Work) -> int:
-    """The runs that something else ended while this work was claimed and nothing was said of it."""
-    count, open_claim = 0, None
-    for event in [one.event for one in history]:
-        if isinstance(event, WorkClaimed) and event.work is work:
-            open_claim = _number(event)
-        elif _answers(event, work):
-            open_claim = None
-        elif isinstance(event, CLOSING) and open_claim:
-            count, open_claim = count + 1, None
-    return count
+def _ends_in_flight(history: Sequence[Recorded[Event]], work: Work) -> Iterator[Recorded[Event]]:
+    """The events that ended a run while this work was claimed, and said nothing of it."""
+    open_claim = False
+    for one in history:
+        if isinstance(one.event, WorkClaimed) and one.event.work is work:
+            open_claim = True
+        elif _answers(one.event, work):
+            open_claim = False
+        elif isinstance(one.event, CLOSING) and open_claim:
+            open_claim = False
+            yield one
+
+
+def _is_refused_for_good(call: Call) -> bool:
+    return call.status in REFUSED_FOR_GOOD or (call.status == 429 and call.code in QUOTA_CODES)
 
 
 def _nobodys(record: Record) -> Iterator[Violation]:

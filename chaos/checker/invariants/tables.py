@@ -40,6 +40,9 @@ def _of(record: Record, story: Story, found: Mapping[tuple[str, WorkflowKey], li
     hold = Hold(held.position, held.subject, held.error, held.events) if held else None
     for what in quarantine_differences(story.entries, unfit, hold):
         yield Violation(f"{story.key.workflow_id}: {what}", [telling.entry(entry) for entry in story.entries])
+    if hold and not unfit:
+        lines = [telling.entry(entry) for entry in story.entries]
+        yield Violation(f"{story.key.workflow_id} is held ({hold.error}), and each of its events can be applied", lines)
     told = [one for one in recorded if held is None or one.position < held.position]
     history = telling.in_order(telling.events(record, told))
     for table, expected in rows_of(told).items():

@@ -53,7 +53,7 @@ WHOLE: tuple[Event, ...] = (
 """A workflow from its request to its end, with nothing in its way."""
 
 
-def at(revision: int) -> float:
+def at(revision: float) -> float:
     """When the event of this revision was stored: one every ten seconds."""
     return BEGAN + 10 * revision
 

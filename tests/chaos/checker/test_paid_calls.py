@@ -16,6 +16,7 @@ from tests.contracts.given import (
     blog_written,
     cancelled,
     claimed,
+    drawn,
     gave_up,
     requested,
     resumed,
@@ -73,6 +74,22 @@ class TestHowMany:
         events = [requested(), claimed("blog"), cancelled(), resumed(), claimed("blog", run=2), blog_written(run=2)]
         holds(paid_calls.check, a_run(events, calls=paid(1.5, 5.5)))
 
+    def test_success_behind_a_failure_is_recorded_and_pays_for_no_other(self) -> None:
+        events = [
+            *WHOLE[:3],
+            claimed("illustration"),
+            claimed("social:linkedin"),
+            gave_up("social:linkedin"),
+            resumed(),
+            claimed("illustration", run=2),
+            drawn(run=2),
+        ]
+        scenes = [call("scene", at(moment), work=Work.ILLUSTRATION, number=int(moment)) for moment in (5.9, 8.5)]
+        told = [*paid(2.5), *scenes]
+        breaks(paid_calls.check, a_run(events, calls=told), "2 scene calls for illustration: 1 answered")
+        lost = [*paid(2.5), scenes[0].model_copy(update={"outcome": "client-gone"}), scenes[1]]
+        holds(paid_calls.check, a_run(events, calls=lost))
+
     def test_call_without_a_claim_is_found(self) -> None:
         breaks(
             paid_calls.check, a_run(calls=paid(1.5, 1.6), happened=crash(1.6)), "2 blog calls for blog, and 1 claims"
@@ -118,6 +135,13 @@ class TestWhen:
     def test_retry_after_that_nobody_lived_to_record_binds_nobody(self) -> None:
         calls = self.limited(31)
         holds(paid_calls.check, a_run(CRASHED, calls=calls, happened=crash(1.8)))
+
+    @pytest.mark.parametrize(("status", "code"), [(429, "insufficient_quota"), (401, None), (400, None)])
+    def test_call_behind_a_refusal_for_good_is_found(self, status: int, code: str | None) -> None:
+        refused = call("blog", at(1) + 5, ended_at=at(1) + 7, status=status, code=code)
+        calls = [refused, call("blog", at(4) + 1, number=2)]
+        breaks(paid_calls.check, a_run(self.EVENTS, calls=calls), f"paid for again behind {status}")
+        holds(paid_calls.check, a_run(CRASHED, calls=[refused, *paid(2.5)], happened=crash(1.8)))
 
     def test_call_after_giving_up_is_found(self) -> None:
         events = [requested(), claimed("blog"), claimed("blog", 2), gave_up("blog", 2)]

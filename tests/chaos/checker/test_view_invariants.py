@@ -131,6 +131,11 @@ class TestTables:
         holds(tables.check, a_run_of(log, quarantine=[parked]))
         breaks(tables.check, a_run_of(log), "it is not held, but position 7 cannot be applied")
 
+    def test_workflow_that_is_held_without_a_reason_is_found(self) -> None:
+        log = entries(WHOLE)
+        parked = Held(owner="local", workflow_id="0195-tea", position=7, subject=log[6].subject, error="?", events=2)
+        breaks(tables.check, a_run_of(log, quarantine=[parked]), "each of its events can be applied")
+
 
 class TestCounts:
     def test_books_that_add_up_hold(self) -> None:
