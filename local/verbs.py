@@ -34,6 +34,11 @@ found out."""
 BENCH = """Runs a benchmark with the arguments behind its name; without a name, tells which
 there are."""
 
+FUZZ = """Makes up what may come from outside (frames, events, subjects, texts of a model), and
+has a property of each held against it. What breaks one is kept in a file.
+
+Exit code: 0 where nothing broke, 1 where something did."""
+
 ADOPT_LOG = "--adopt-log"
 """The rebuild's own argument; it stands here for the sake of its help."""
 
@@ -80,6 +85,13 @@ def add_rebuild(verb: argparse.ArgumentParser) -> None:
 def add_bench(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("name", nargs="?", metavar="NAME", help="which one")
     verb.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="what it is told")
+
+
+def add_fuzz(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("targets", nargs="*", metavar="TARGET", help="which ones (all of them)")
+    verb.add_argument("--seconds", type=float, default=60, help="for all of them together (%(default)g)")
+    verb.add_argument("--again", type=Path, metavar="FILE", help="try this one input once more")
+    add_data(verb)
 
 
 def add_data(verb: argparse.ArgumentParser) -> None:
@@ -136,6 +148,15 @@ VERBS = (
         BENCH,
         DOES,
         add_bench,
+    ),
+    Verb(
+        "fuzz",
+        "[TARGET]",
+        "try made-up input at all that comes from outside",
+        FUZZ,
+        "fuzz.__main__",
+        add_fuzz,
+        examples="  ./run fuzz --seconds 300\n  ./run fuzz events citations",
     ),
 )
 
