@@ -38,6 +38,10 @@ FUZZ = """Makes up what may come from outside (frames, events, subjects, texts o
 has a property of each held against it. What breaks one is kept in a file.
 
 Exit code: 0 where nothing broke, 1 where something did."""
+CHAOS = """Runs the whole system in a folder of its own, breaks it at the points that a seed draws, and
+has a checker say which invariants held (docs/reliability-chaos.md).
+
+Exit code: 0 when all held, 1 when one is broken, 2 when that could not be found out."""
 
 ADOPT_LOG = "--adopt-log"
 """The rebuild's own argument; it stands here for the sake of its help."""
@@ -92,6 +96,18 @@ def add_fuzz(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--seconds", type=float, default=60, help="for all of them together (%(default)g)")
     verb.add_argument("--again", type=Path, metavar="FILE", help="try this one input once more")
     add_data(verb)
+
+
+def add_chaos(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--seed", type=int, metavar="N", help="draws the plan; without it, one is chosen and told")
+    verb.add_argument("--workflows", type=int, default=50, metavar="M", help="how many are asked for (%(default)s)")
+    verb.add_argument("--faults", default="all", metavar="KIND,…", help="which kinds of fault (%(default)s)")
+    verb.add_argument("--nodes", type=int, choices=(1, 3), default=1, help="servers that keep the log (%(default)s)")
+    verb.add_argument("--plant", metavar="BUG", help="run the services with this bug, which the checker has to find")
+    verb.add_argument("--keep", type=Path, metavar="DIR", help="where everything is kept, the run directory in DIR/run")
+    text = "seconds that a call of the stand-in model takes (%(default)s)"
+    verb.add_argument("--latency", type=float, default=0.5, metavar="SECONDS", help=text)
+    verb.add_argument("--unchecked", action="store_true", help="without the checker")
 
 
 def add_data(verb: argparse.ArgumentParser) -> None:
@@ -157,6 +173,16 @@ VERBS = (
         "fuzz.__main__",
         add_fuzz,
         examples="  ./run fuzz --seconds 300\n  ./run fuzz events citations",
+    ),
+    Verb(
+        "chaos",
+        "",
+        "break the system at drawn points, and check what must hold",
+        CHAOS,
+        "chaos.__main__",
+        add_chaos,
+        examples="  ./run chaos --seed 7 --workflows 50 --faults all\n"
+        "  ./run chaos --workflows 200 --faults kills --latency 1 --keep /tmp/chaos",
     ),
 )
 

@@ -39,6 +39,7 @@ class Desk:
         if not has_key(http):
             fault = Do(status=401)
         fault = fault or fault_for(job, self.rules)
+        call.code, call.retry_after = fault.code, fault.retry_after
         if fault.hang or fault.reset:
             reply = Reply([])
         else:  # in a thread, because a picture takes long enough to hold up every other call

@@ -21,6 +21,9 @@ class Call(BaseModel):
     started_at: float
     ended_at: float | None = None
     outcome: str | None = None
+    code: str | None = None
+    """What kind of failure it was told, and after how many seconds it may be tried again."""
+    retry_after: float | None = None
 
     def end(self, outcome: str) -> None:
         """A planned fault has named the outcome already; then only the end is new."""

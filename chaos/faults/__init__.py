@@ -1,0 +1,38 @@
+"""The faults, a file for each family: what is done to the running system, at which point, and how it is healed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from chaos.faults import cluster, front, killed, log_itself, log_server, model, operators, pictures, stopped, tables
+from chaos.ground import Ground
+from chaos.plan import Step
+
+Strike = Callable[[Step, Ground], Awaitable[None]]
+"""Waits for the step's point, does the fault, heals it, and tells each."""
+
+PROCESSES: Mapping[str, Strike] = {**killed.STRIKES, **stopped.STRIKES, "rolling": operators.roll}
+SERVERS: Mapping[str, Strike] = {
+    **log_server.STRIKES,
+    **log_itself.STRIKES,
+    **tables.STRIKES,
+    **cluster.STRIKES,
+}
+SURROUNDINGS: Mapping[str, Strike] = {
+    **pictures.STRIKES,
+    **model.STRIKES,
+    **front.STRIKES,
+    "rebuild": operators.rebuild,
+    "clock": operators.shift_clock,
+}
+
+LANES: tuple[frozenset[str], ...] = tuple(frozenset(lane) for lane in (PROCESSES, SERVERS, SURROUNDINGS))
+"""Faults of one lane come one after the other; the lanes run side by side."""
+
+
+async def strike_several(step: Step, ground: Ground) -> None:
+    """All parts at once, each with a number of its own."""
+    parts = [Step(100 * step.number + number, **part) for number, part in enumerate(step.choices["parts"], start=1)]
+    await asyncio.gather(*(STRIKES[part.kind](part, ground) for part in parts))
+
+
+STRIKES: Mapping[str, Strike] = {**PROCESSES, **SERVERS, **SURROUNDINGS, "everything": strike_several}

@@ -1,0 +1,66 @@
+"""Three servers of the log: the leader killed, two stopped, one cut off."""
+
+import asyncio
+import signal
+
+from chaos.faults.killed import POINT_WITHIN_S, in_words
+from chaos.faults.log_itself import ask
+from chaos.ground import Ground
+from chaos.plan import Step
+from chaos.wire.moments import Cuttable, Moment, Point, Trap
+from chassis.jetstream_store import STREAM
+
+TWO_DOWN_S, PARTITIONED_S = 6.0, 8.0
+
+
+async def kill_leader(step: Step, ground: Ground) -> None:
+    """In the middle of an append."""
+    async with ground.connection() as connection:
+        told = await ask(connection, f"STREAM.INFO.{STREAM}", {})
+    leader = f"nats-{told['cluster']['leader'].rpartition('-')[2]}"
+    killed: list[int | None] = []
+
+    def act(_: Moment, __: Cuttable) -> None:
+        killed.append(ground.signal(leader, signal.SIGKILL))
+
+    moment = await ground.board.spring(Trap("", Point.APPENDING, act, nth=step.choices["nth"]), POINT_WITHIN_S)
+    if moment is None:
+        ground.skipped(step, "the point did not come")
+        return
+    ground.fired(step, f"{leader} killed while {moment.process} was {in_words(moment)}", at=leader)
+    is_back = await ground.back(leader, killed[0]) and await ground.log_answers()
+    ground.healed(step, f"{leader} {'answers again' if is_back else 'is not back'}", at=leader)
+
+
+async def stop_two(step: Step, ground: Ground) -> None:
+    """No majority is left: nothing can be stored."""
+    names = [f"nats-{number}" for number in step.choices["nodes"].split("+")]
+    for name in names:
+        ground.signal(name, signal.SIGSTOP)
+    ground.fired(step, f"{' and '.join(names)} stopped")
+    try:
+        await asyncio.sleep(TWO_DOWN_S)
+    finally:
+        for name in names:
+            ground.signal(name, signal.SIGCONT)
+    ground.healed(step, f"they go on after {TWO_DOWN_S:g} s")
+
+
+async def partition(step: Step, ground: Ground) -> None:
+    """To the others it is silent, and whoever is connected to it hears nothing."""
+    name = f"nats-{step.choices['node']}"
+    proxies = ground.proxies_to_node(step.choices["node"])
+    for proxy in proxies:
+        proxy.pause()
+    ground.signal(name, signal.SIGSTOP)
+    ground.fired(step, f"{name} is cut off", at=name)
+    try:
+        await asyncio.sleep(PARTITIONED_S)
+    finally:
+        ground.signal(name, signal.SIGCONT)
+        for proxy in proxies:
+            proxy.resume()
+    ground.healed(step, f"{name} is reached again after {PARTITIONED_S:g} s", at=name)
+
+
+STRIKES = {"leader": kill_leader, "two-down": stop_two, "partition": partition}
