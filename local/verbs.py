@@ -38,6 +38,7 @@ FUZZ = """Makes up what may come from outside (frames, events, subjects, texts o
 has a property of each held against it. What breaks one is kept in a file.
 
 Exit code: 0 where nothing broke, 1 where something did."""
+
 CHAOS = """Runs the whole system in a folder of its own, breaks it at the points that a seed draws, and
 has a checker say which invariants held (docs/reliability-chaos.md).
 
