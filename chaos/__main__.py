@@ -33,6 +33,7 @@ def do(chosen: argparse.Namespace, _rest: Sequence[str] = ()) -> int:
         sys.stderr.write(f"{wrong}\n")
         return NOT_CHECKED
     # The harness's own connections break with the others: that is no news.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     wanted = Wanted(drawn, chosen.keep, chosen.latency, not chosen.unchecked)
     code = run(wanted, say)

@@ -24,6 +24,9 @@ from chaos.plan import Wish
 PAUSE_S = 0.5
 """Before another try."""
 
+LITTLE, WAIT_S = 3, 2.0
+"""Where so few workflows are under way and so long nobody has begun, one more is begun."""
+
 RESUMES_MAX = 8
 SILENCE_S = 40.0
 """The server says something every 15 s; a connection without a word for so long is a dead one."""
@@ -83,6 +86,8 @@ class Client:
         self.attached = 0
         """How often it has connected."""
         self.is_done = False
+        self.waits_for_hope = False
+        """Its workflow has failed, and nothing goes on until it is resumed."""
         self._stays = False
         """Whether it listens until the server closes, and not only until the run is over."""
 
@@ -134,10 +139,12 @@ class Client:
     async def _resume(self) -> None:
         """Waits for hope, then asks for the next run."""
         if not self._ground.is_calm.is_set():
+            self.waits_for_hope = True
             waits = [asyncio.create_task(event.wait()) for event in (self._ground.hope, self._ground.is_calm)]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
+            self.waits_for_hope = False
         while True:
             answer = await self.send("resume", f"/workflows/{self.story.workflow_id}/resume", {})
             if answer is not None and answer.status_code in (202, 409):
@@ -327,7 +334,7 @@ class Crowd:
         running: set[asyncio.Task[None]] = set()
         try:
             for client in self.clients:
-                await self._turn(len(running))
+                await self._turn()
                 self.begun += 1
                 task = asyncio.create_task(self._one(client))
                 running.add(task)
@@ -338,13 +345,21 @@ class Crowd:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def _turn(self, running: int) -> None:
-        """Waits until another one may begin. One more may where nothing else is going on: faults need work."""
-        while (self.begun >= self._allowed and self.in_flight) or self.in_flight >= self._at_once:
+    async def _turn(self) -> None:
+        """Waits until another one may begin: as many as are allowed, and, as faults need work, one more now and then
+        where little is going on."""
+        began = time.monotonic()
+        while not self._may_begin(time.monotonic() - began):
             self._wakes.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(1):
+                async with asyncio.timeout(0.5):
                     await self._wakes.wait()
+
+    def _may_begin(self, waited_s: float) -> bool:
+        at_work = self.in_flight - sum(client.waits_for_hope for client in self.clients)
+        if self.begun < self._allowed:
+            return at_work < self._at_once
+        return self._allowed > 0 and at_work < LITTLE and waited_s > WAIT_S
 
     async def _one(self, client: Client) -> None:
         try:

@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -244,6 +244,16 @@ class Ground:
         for proxy in self.all_proxies(name):
             proxy.cut()
         return pid
+
+    @contextmanager
+    def supervisor_held(self) -> Generator[None]:
+        """Whatever dies meanwhile is started again only afterwards."""
+        pid = self._process.pid if self._process else 0
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     async def back(self, name: str, before: int | None) -> bool:
         """Waits until another process runs in its place."""

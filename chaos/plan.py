@@ -231,7 +231,7 @@ KINDS: dict[str, Kind] = {
     "rollback": Kind(
         12,
         "the log rolled back, cut short or damaged, then restored",
-        of("log", "{how}", how=("rolled back", "truncated", "bit flipped")),
+        of("log", "{how}, 20 events after the copy", how=("rolled back", "truncated", "bit flipped")),
         nodes=1,
         is_in_all=False,
     ),

@@ -3,7 +3,19 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from chaos.faults import cluster, front, killed, log_itself, log_server, model, operators, pictures, stopped, tables
+from chaos.faults import (
+    cluster,
+    damage,
+    front,
+    killed,
+    log_itself,
+    log_server,
+    model,
+    operators,
+    pictures,
+    stopped,
+    tables,
+)
 from chaos.ground import Ground
 from chaos.plan import Step
 
@@ -35,4 +47,4 @@ async def strike_several(step: Step, ground: Ground) -> None:
     await asyncio.gather(*(STRIKES[part.kind](part, ground) for part in parts))
 
 
-STRIKES: Mapping[str, Strike] = {**PROCESSES, **SERVERS, **SURROUNDINGS, "everything": strike_several}
+STRIKES: Mapping[str, Strike] = {**PROCESSES, **SERVERS, **SURROUNDINGS, "everything": strike_several, **damage.STRIKES}

@@ -24,7 +24,7 @@ BAD_FOR_S = 4.0
 
 
 async def kill_gateway(step: Step, ground: Ground) -> None:
-    """Everybody attaches again behind the last revision that they were told."""
+    """With requests under way. Everybody attaches again behind the last revision that they were told."""
     killed: list[int | None] = []
 
     def act(moment: Moment, _: Cuttable) -> None:
@@ -37,6 +37,8 @@ async def kill_gateway(step: Step, ground: Ground) -> None:
     watching = [asyncio.create_task(watcher.live()) for watcher in watchers]
     try:
         trap = Trap(GATEWAY, Point.STORED, act, nth=step.choices["nth"])
+        for number in range(step.choices["nth"] + 1):
+            ground.follow(client_of(ground, f"gateway-{step.number}-{number}"))
         moment = await ground.board.spring(trap, POINT_WITHIN_S)
         if moment is None:
             ground.skipped(step, "the point did not come")
@@ -59,9 +61,7 @@ async def kill_gateway(step: Step, ground: Ground) -> None:
 
 async def repeat_requests(step: Step, ground: Ground) -> None:
     """The same request five times at once, then once more, then another one under its id."""
-    key = f"chaos-{ground.plan.seed}-repeat-{step.number}"
-    wish = replace(ONLOOKER, topic=f"Chaos {ground.plan.seed}-r{step.number}: asked for often", platforms=("x",))
-    client = Client(ground, wish, name=f"repeater-{step.number}", key=key)
+    client = client_of(ground, f"repeats-{step.number}")
     ground.fired(step, f"{PARALLEL} times at once")
     answers = await asyncio.gather(*(client.send("request", "/workflows", client.body()) for _ in range(PARALLEL)))
     again = await client.send("request", "/workflows", client.body())
@@ -71,6 +71,12 @@ async def repeat_requests(step: Step, ground: Ground) -> None:
         step, f"told {', '.join(told)}; with another body {other.status_code if other is not None else 'nothing'}"
     )
     ground.follow(client)
+
+
+def client_of(ground: Ground, name: str) -> Client:
+    """A client of a fault's own, whose workflow is one of all."""
+    wish = replace(ONLOOKER, topic=f"Chaos {ground.plan.seed}-{name}: asked for by a fault", platforms=("x",))
+    return Client(ground, replace(wish, over_http=True), name=name, key=f"chaos-{ground.plan.seed}-{name}")
 
 
 async def misbehave(step: Step, ground: Ground) -> None:

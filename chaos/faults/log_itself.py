@@ -84,7 +84,7 @@ async def publish_hostile_events(step: Step, ground: Ground) -> None:
                 answer = await connection.ask(subject, body, headers=headers, timeout_s=ANSWER_S)
             except NoAnswer:
                 continue
-            stored += "seq" in json.loads(answer.data)
+            stored += "error" not in json.loads(answer.data)
     ground.fired(step, f"{stored} events were stored that no code can read")
 
     async def look() -> bool:

@@ -87,7 +87,7 @@ class NatsTalk:
             answer = cast(dict[str, Any], json.loads(body))
         except ValueError:  # nobody listens there: a status without a body
             answer = dict[str, Any](error={"description": headers.get("", "no answer that can be read")})
-        if "seq" in answer:
+        if "error" not in answer:  # a refusal names a position as well: 0
             return Moment(Point.STORED, self._process, append | {"position": int(answer["seq"])})
         told = answer.get("error", {})
         error = f"{told.get('err_code', '')} {told.get('description', '')}".strip()

@@ -1,0 +1,79 @@
+"""The plan of a chaos run: drawn from the seed alone, and drawing every kind of fault sooner or later."""
+
+import json
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaos.faults import LANES, STRIKES
+from chaos.plan import ALL, KINDS, MODEL_FAULTS, NoSuchFault, Plan, draw_model, plan
+from local.standin.faults import Do, When
+
+SEEDS = st.integers(min_value=0, max_value=2**24)
+
+
+def drawn(seed: int, *faults: str, workflows: int = 20, nodes: int = 1) -> Plan:
+    return plan(seed=seed, workflows=workflows, faults=faults or (ALL,), nodes=nodes)
+
+
+class TestAPlan:
+    @given(SEEDS)
+    def test_the_same_seed_draws_the_same_plan(self, seed: int) -> None:
+        assert drawn(seed) == drawn(seed)
+
+    def test_another_seed_draws_another_plan(self) -> None:
+        assert len({str(drawn(seed).steps) for seed in range(20)}) == 20
+
+    @given(SEEDS)
+    def test_it_can_be_written_down_as_json(self, seed: int) -> None:
+        told = json.loads(json.dumps(drawn(seed).told()))
+        assert [step["number"] for step in told["steps"]] == list(range(1, len(told["steps"]) + 1))
+
+    @given(SEEDS, st.sampled_from([1, 3]))
+    def test_all_faults_means_every_kind_that_fits_the_servers(self, seed: int, nodes: int) -> None:
+        expected = {kind for kind, one in KINDS.items() if one.is_in_all and one.nodes in (None, nodes)}
+        assert {step.kind for step in drawn(seed, nodes=nodes).steps} == expected
+
+    @given(SEEDS, st.integers(min_value=1, max_value=60))
+    def test_every_client_has_a_topic_of_its_own(self, seed: int, workflows: int) -> None:
+        wishes = drawn(seed, workflows=workflows).wishes
+        assert len({wish.topic for wish in wishes}) == workflows
+
+    def test_some_clients_cancel_some_leave_and_some_are_slow(self) -> None:
+        wishes = drawn(1, workflows=100).wishes
+        assert any(wish.cancels_at for wish in wishes)
+        assert any(wish.leaves_at for wish in wishes)
+        assert any(wish.pause_s for wish in wishes)
+
+    def test_exactly_one_brief_holds_the_canary(self) -> None:
+        assert sum(wish.has_canary for wish in drawn(1).wishes) == 1
+
+    def test_every_model_fault_occurs_within_some_seeds(self) -> None:
+        seen = [rule["do"] for seed in range(40) for rule in draw_model(random.Random(seed))[2]["rules"]]
+        assert [do for do in MODEL_FAULTS if do not in seen] == []
+
+    def test_the_stand_in_understands_every_model_fault(self) -> None:
+        for seed in range(40):
+            for rule in draw_model(random.Random(seed))[2]["rules"]:
+                Do.model_validate(rule["do"])
+                When.model_validate(rule["when"])
+
+
+class TestAPlanThatCannotBe:
+    def test_an_unknown_fault_names_those_that_there_are(self) -> None:
+        with pytest.raises(NoSuchFault, match=r"no fault 'rain'\. There are: all, pull, claim"):
+            drawn(1, "rain")
+
+    def test_a_fault_of_three_servers_needs_three(self) -> None:
+        with pytest.raises(NoSuchFault, match="needs --nodes 3"):
+            drawn(1, "leader")
+
+
+class TestTheFaults:
+    def test_every_kind_can_be_struck(self) -> None:
+        assert set(STRIKES) == set(KINDS)
+
+    def test_no_kind_is_in_two_lanes(self) -> None:
+        assert sum(len(lane) for lane in LANES) == len(frozenset[str]().union(*LANES))
