@@ -24,6 +24,9 @@ RUN_S_MAX = 420
 """A run that hangs is given up; none that is well takes half as long."""
 
 LATENCY_S = 0.5
+PATIENCE_S = 20
+"""A bug that keeps a workflow from its end is seen soon; nothing that is well takes so long at this latency."""
+
 BROKEN = re.compile(r"^BROKEN\s+(\d+)", re.MULTILINE)
 VERDICT = "verdict.txt"
 
@@ -67,28 +70,41 @@ def hunt(bug: Bug, seeds: int, keep: Path | None) -> Hunted:
 
 def one_run(bug: Bug, seed: int, keep: Path | None) -> tuple[int, ...]:
     """-> the invariants that one run with this bug breaks"""
-    with tempfile.TemporaryDirectory(prefix="pressroom-hunt-") as name:
-        folder = (keep.absolute() / f"{bug.name}-{seed}") if keep else Path(name)
+    if keep is not None:
+        folder = keep.absolute() / f"{bug.name}-{seed}"
         folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o711)  # Postgres's own user passes through
-        Path(name).chmod(0o711)
-        with (folder / "said.txt").open("w") as said:
-            try:
-                subprocess.run(
-                    command(bug, seed, folder), cwd=ROOT, stdout=said, stderr=said, timeout=RUN_S_MAX, check=False
-                )
-            except subprocess.TimeoutExpired:
-                return ()
-        verdict = folder / "run" / VERDICT
-        return tuple(map(int, BROKEN.findall(verdict.read_text()))) if verdict.exists() else ()
+        return run_in(folder, bug, seed)
+    with tempfile.TemporaryDirectory(prefix="pressroom-hunt-") as name:
+        return run_in(Path(name), bug, seed)
+
+
+def run_in(folder: Path, bug: Bug, seed: int) -> tuple[int, ...]:
+    """The run, with all that it leaves behind in this folder."""
+    folder.chmod(0o711)  # Postgres's own user passes through
+    with (folder / "said.txt").open("w") as said:
+        running = subprocess.Popen(command(bug, seed, folder), cwd=ROOT, stdout=said, stderr=said)
+        try:
+            running.wait(RUN_S_MAX)
+        except subprocess.TimeoutExpired:
+            running.terminate()  # it stops all that it started
+            running.wait()
+    verdict = folder / "run" / VERDICT
+    return tuple(map(int, BROKEN.findall(verdict.read_text()))) if verdict.exists() else ()
 
 
 def command(bug: Bug, seed: int, folder: Path) -> list[str]:
     """One run of chaos with this bug."""
-    return [
-        *(sys.executable, "-P", "-m", "chaos", "--seed", str(seed), "--workflows", str(bug.workflows)),
-        *("--faults", ",".join(bug.faults), "--plant", bug.name, "--latency", str(LATENCY_S), "--keep", str(folder)),
-    ]
+    asked = {
+        "--seed": seed,
+        "--workflows": bug.workflows,
+        "--faults": ",".join(bug.faults),
+        "--plant": bug.name,
+        "--latency": LATENCY_S,
+        "--patience": PATIENCE_S,
+        "--keep": folder,
+    }
+    words = [word for name, value in asked.items() for word in (name, str(value))]
+    return [sys.executable, "-P", "-m", "chaos", *words]
 
 
 def table(hunted: Iterable[Hunted]) -> list[str]:

@@ -108,6 +108,8 @@ def add_chaos(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--keep", type=Path, metavar="DIR", help="where everything is kept, the run directory in DIR/run")
     text = "seconds that a call of the stand-in model takes (%(default)s)"
     verb.add_argument("--latency", type=float, default=0.5, metavar="SECONDS", help=text)
+    text = "seconds to wait for the ends that do not come (%(default)g)"
+    verb.add_argument("--patience", type=float, default=120, metavar="SECONDS", help=text)
     verb.add_argument("--unchecked", action="store_true", help="without the checker")
 
 
