@@ -35,7 +35,7 @@ def do(chosen: argparse.Namespace, _rest: Sequence[str] = ()) -> int:
     # The harness's own connections break with the others: that is no news.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    wanted = Wanted(drawn, chosen.keep, chosen.latency, not chosen.unchecked)
+    wanted = Wanted(drawn, chosen.keep, chosen.latency, not chosen.unchecked, chosen.patience)
     code = run(wanted, say)
     say(f"seed {seed}; again: {repeated(wanted)}")
     return code

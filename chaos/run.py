@@ -32,8 +32,7 @@ FAULTS_WITHIN_S = 170.0
 """After so long no further fault is begun: a run is to end within five minutes."""
 
 STEP_WITHIN_S = 90.0
-CALM_WITHIN_S = 120.0
-EMPTY_WITHIN_S = 60.0
+PATIENCE_S = 120.0
 HEAD_START = 4
 AT_ONCE_MAX = 24
 CALM_TIMEOUT_S = 10.0
@@ -62,6 +61,8 @@ class Wanted:
     keep: Path | None
     latency_s: float
     checks: bool = True
+    patience_s: float = PATIENCE_S
+    """How long is waited for what does not come: half as long for consumers and tables as for clients."""
 
 
 def run(wanted: Wanted, say: Callable[[str], None]) -> int:
@@ -134,7 +135,7 @@ class Course:
         async def look() -> bool:
             return self._crowd.ended >= count
 
-        await until(look, CALM_WITHIN_S)
+        await until(look, self._wanted.patience_s)
 
     # ------------------------------------------------------------ faults
 
@@ -196,16 +197,18 @@ class Course:
         await self._ground.standin.clear()
         self._records.moment("calm")
         self._ground.is_calm.set()
-        await asyncio.wait({living}, timeout=CALM_WITHIN_S)
+        await asyncio.wait({living}, timeout=self._wanted.patience_s)
         if not living.done():
             left = self._crowd.begun - self._crowd.ended
-            self._say(f"{left} clients have not seen the end of their workflow {CALM_WITHIN_S:g} s after the faults")
+            self._say(
+                f"{left} clients have not seen the end of their workflow {self._wanted.patience_s:g} s after the faults"
+            )
         if self._ground.onlookers:
-            await asyncio.wait(self._ground.onlookers, timeout=EMPTY_WITHIN_S)
+            await asyncio.wait(self._ground.onlookers, timeout=self._wanted.patience_s / 2)
         for trouble in self._crowd.troubles:
             self._say(trouble)
-        if not await until(self._is_empty, EMPTY_WITHIN_S, every_s=0.3):
-            self._say(f"something still waits {EMPTY_WITHIN_S:g} s after that")
+        if not await until(self._is_empty, self._wanted.patience_s / 2, every_s=0.3):
+            self._say(f"something still waits {self._wanted.patience_s / 2:g} s after that")
 
     async def _is_empty(self) -> bool:
         """Nothing waits for a stage, and the read tables hold the whole log."""

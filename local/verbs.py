@@ -49,6 +49,11 @@ restored."""
 BENCH = """Runs a benchmark with the arguments behind its name; without a name, tells which
 there are."""
 
+FUZZ = """Makes up what may come from outside (frames, events, subjects, texts of a model), and
+has a property of each held against it. What breaks one is kept in a file.
+
+Exit code: 0 where nothing broke, 1 where something did."""
+
 CHAOS = """Runs the whole system in a folder of its own, breaks it at the points that a seed draws, and
 has a checker say which invariants held (docs/reliability-chaos.md).
 
@@ -116,6 +121,13 @@ def add_bench(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="what it is told")
 
 
+def add_fuzz(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("targets", nargs="*", metavar="TARGET", help="which ones (all of them)")
+    verb.add_argument("--seconds", type=float, default=60, help="for all of them together (%(default)g)")
+    verb.add_argument("--again", type=Path, metavar="FILE", help="try this one input once more")
+    add_data(verb)
+
+
 def add_chaos(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--seed", type=int, metavar="N", help="draws the plan; without it, one is chosen and told")
     verb.add_argument("--workflows", type=int, default=50, metavar="M", help="how many are asked for (%(default)s)")
@@ -125,6 +137,8 @@ def add_chaos(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--keep", type=Path, metavar="DIR", help="where everything is kept, the run directory in DIR/run")
     text = "seconds that a call of the stand-in model takes (%(default)s)"
     verb.add_argument("--latency", type=float, default=0.5, metavar="SECONDS", help=text)
+    text = "seconds to wait for the ends that do not come (%(default)g)"
+    verb.add_argument("--patience", type=float, default=120, metavar="SECONDS", help=text)
     verb.add_argument("--unchecked", action="store_true", help="without the checker")
 
 
@@ -192,6 +206,15 @@ VERBS = (
         BENCH,
         DOES,
         add_bench,
+    ),
+    Verb(
+        "fuzz",
+        "[TARGET]",
+        "try made-up input at all that comes from outside",
+        FUZZ,
+        "fuzz.__main__",
+        add_fuzz,
+        examples="  ./run fuzz --seconds 300\n  ./run fuzz events citations",
     ),
     Verb(
         "chaos",

@@ -9,7 +9,7 @@ from chassis.stage import Stage
 from contracts.services import STAGES
 from tests.architecture.source import ROOT, imports, place, python_files
 
-OURS = {"contracts", "chassis", "services", "local", "cli", "deploy", "tests", "benchmarks", "chaos"}
+OURS = {"contracts", "chassis", "services", "local", "cli", "deploy", "tests", "benchmarks", "chaos", "fuzz"}
 MAY_IMPORT = {
     "contracts": {"contracts"},
     "chassis": {"contracts", "chassis"},

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given as for_any
 from hypothesis import strategies as st
 
+from contracts.events import EVENT_TYPES, Event
 from contracts.upcasters import Body, Upcasters, upcast, upcasts
-from tests.contracts.generated import quick
+from tests.contracts.generated import events, quick
 
 PAST: Upcasters = {}
 
@@ -68,6 +69,20 @@ class TestUpcast:
     def test_any_body_is_led_somewhere_for_good(self, body: dict[str, Any]) -> None:
         newest = upcast("tea-brewed", body, registry=PAST)
         assert upcast("tea-brewed", newest, registry=PAST) is newest
+
+
+class TestTheRealOnes:
+    @quick
+    @for_any(st.sampled_from(sorted(EVENT_TYPES)), bodies)
+    def test_any_body_of_any_event_is_led_somewhere_for_good(self, event: str, body: dict[str, Any]) -> None:
+        newest = upcast(event, body)
+        assert upcast(event, newest) is newest
+
+    @quick
+    @for_any(events())
+    def test_todays_shape_is_led_nowhere(self, event: Event) -> None:
+        body = event.model_dump(mode="json")
+        assert upcast(event.type, body) is body
 
 
 class TestUpcasts:

@@ -1,0 +1,41 @@
+"""The command: python -m chaos.checker DIR
+
+Exit code 0: all invariants hold. 1: one does not. 2: the run left too little behind to say.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from chaos.checker.invariants import CHECKS
+from chaos.checker.record import CannotBeChecked, read_record
+from chaos.checker.report import words
+
+VERDICT = "verdict.txt"
+
+
+def main() -> None:
+    """Checks one run, prints what was found, and leaves it in the run's directory."""
+    asked = argparse.ArgumentParser(prog="python -m chaos.checker", description=__doc__)
+    asked.add_argument("folder", type=Path, metavar="DIR", help="what a run of chaos left behind")
+    folder: Path = asked.parse_args().folder
+    code, told = verdict(folder)
+    text = "\n".join(told) + "\n"
+    if folder.is_dir():
+        (folder / VERDICT).write_text(text)
+    print(text, end="")
+    sys.exit(code)
+
+
+def verdict(folder: Path) -> tuple[int, list[str]]:
+    """-> the exit code, and what is said"""
+    try:
+        record = read_record(folder)
+        findings = [check(record) for check in CHECKS]
+        return int(any(one.violations for one in findings)), words(record, findings)
+    except CannotBeChecked as wrong:
+        return 2, [f"It cannot be checked: {wrong}."]
+
+
+if __name__ == "__main__":
+    main()

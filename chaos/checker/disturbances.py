@@ -1,0 +1,122 @@
+"""The disturbances: which of the faults that were fired may have had a call paid for in vain, of which works, and when.
+
+What a fault may cost is said here by its kind, apart from the driver that fires it. A kind that is not known here could
+cost anything, so that nothing can be said of a run in which it was fired.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chaos.checker.record import CannotBeChecked, Record
+from chaos.checker.shapes import Happening
+from contracts.services import STAGES
+from contracts.works import Work
+
+ACK_WAIT_S = 5.0
+"""So long a stage may be silent before its message is given to another process."""
+
+ECHO_S = 30.0
+"""A fault is felt for a while: a message that was lost comes again after an ack wait, a process takes seconds to be
+back, and the longest retry of a reconnect adds to both."""
+
+NOTHING = frozenset(
+    {
+        "repeats",
+        "log-full",
+        "postgres-killed",
+        "postgres-slow",
+        "postgres-commit",
+        "hostile-events",
+        "hostile-sockets",
+        "two-projectors",
+        "s3-down",
+        "s3-errors",
+        "s3-slow",
+        "s3-cut",
+        "model",
+        "model-hangs",
+        "model-quota",
+        "gateway-killed",
+        "rebuild",
+    }
+)
+"""Kinds that cost no call: they meet no stage, or what they cost is told in the log as a failed attempt."""
+
+AT_ONCE = frozenset(
+    {
+        "pull",
+        "claim",
+        "call",
+        "answer",
+        "upload",
+        "append",
+        "append-sent",
+        "kills",
+        "rolling",
+        "clock",
+        "consumer-deleted",
+    }
+)
+"""Kinds that may cost a call in flight when they strike: the process dies, or its deliveries are given to others."""
+
+WHILE_IT_LASTS = frozenset(
+    {
+        "zombie",
+        "nats-after-ack",
+        "nats-killed",
+        "nats-paused",
+        "everything",
+        "leader",
+        "two-down",
+        "partition",
+        "rollback",
+    }
+)
+"""Kinds that may cost a call at every ack wait that they last: no sign of life gets through."""
+
+KNOWN = NOTHING | AT_ONCE | WHILE_IT_LASTS
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """A fault between two moments. `stage`: the only one whose calls it may cost; None: any stage's."""
+
+    happening: Happening
+    stage: str | None
+    since: float
+    until: float
+
+    @property
+    def calls(self) -> int:
+        """How many calls of one work it may cost: one, and one more for each ack wait that it lasts."""
+        return 1 + int((self.until - self.since) // ACK_WAIT_S)
+
+    def may_meet(self, work: Work, first: float, last: float) -> bool:
+        """May it have met a call of this work between these moments?"""
+        return self._is_of(work) and self.since <= last and self.until + ECHO_S >= first
+
+    def reaches(self, work: Work, at: float) -> bool:
+        """Is it felt by the stage of this work at that moment?"""
+        return self._is_of(work) and self.since <= at + ECHO_S and self.until + ECHO_S >= at
+
+    def _is_of(self, work: Work) -> bool:
+        return self.stage is None or work.kind in STAGES[self.stage]
+
+
+def disturbances(record: Record) -> Sequence[Disturbance]:
+    """The faults of a run that may have cost calls. Raises CannotBeChecked for a kind that is not known here."""
+    healed = {one.step: one.at for one in record.happened if one.phase == "healed"}
+    fired = [one for one in record.happened if one.phase == "fired"]
+    if unknown := sorted({one.kind for one in fired} - KNOWN):
+        raise CannotBeChecked(f"{unknown[0]} was fired, and the checker does not know what that may cost")
+    return [Disturbance(one, _stage(one.target), one.at, _end(one, healed)) for one in fired if one.kind not in NOTHING]
+
+
+def _end(one: Happening, healed: Mapping[int | None, float]) -> float:
+    return max(one.at, healed.get(one.step, one.at)) if one.kind in WHILE_IT_LASTS else one.at
+
+
+def _stage(target: str | None) -> str | None:
+    """The stage of a process as it is named: `writer-1`."""
+    name = (target or "").rpartition("-")[0] or (target or "")
+    return name if name in STAGES else None
