@@ -92,7 +92,7 @@ class _Client(Client):
 
     async def _read_loop(self) -> None:
         await super()._read_loop()
-        if self.is_connected:  # nothing else has noticed that it ended
+        if self.is_connected and self._reading_task is asyncio.current_task():  # nothing else has noticed that it ended
             log.error("connection made anew", why="something came that cannot be read")
             await self._process_op_err(ProtocolError())
 

@@ -54,7 +54,11 @@ class Plant:
 
     async def set_up(self, **changes: Any) -> list[str]:
         """Runs the set-up step, with these settings changed. -> what it did"""
-        return await reconcile(await self.connect(SET_UP), self.settings(**changes))
+        connection = await self.connect(SET_UP)
+        try:
+            return await reconcile(connection, self.settings(**changes))
+        finally:
+            await connection.close()
 
     async def api(self, name: str, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What JetStream answers set-up; a cluster has first to agree who leads."""
