@@ -314,6 +314,8 @@ class Crowd:
         self._at_once = at_once
         self._allowed = 0
         self._wakes = asyncio.Event()
+        self.is_wanted = False
+        """Whether there are faults that need work."""
         self.begun = 0
         self.ended = 0
         self.troubles: list[str] = []
@@ -328,6 +330,11 @@ class Crowd:
     def in_flight(self) -> int:
         """Who has begun and not ended."""
         return self.begun - self.ended
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether each has ended, or waits until there is hope."""
+        return self.ended + sum(client.waits_for_hope for client in self.clients) == len(self.clients)
 
     async def live(self) -> None:
         """Until each has ended."""
@@ -359,7 +366,7 @@ class Crowd:
         at_work = self.in_flight - sum(client.waits_for_hope for client in self.clients)
         if self.begun < self._allowed:
             return at_work < self._at_once
-        return self._allowed > 0 and at_work < LITTLE and waited_s > WAIT_S
+        return self.is_wanted and at_work < LITTLE and waited_s > WAIT_S
 
     async def _one(self, client: Client) -> None:
         try:

@@ -55,17 +55,33 @@ async def collect(ground: Ground) -> None:
 
 
 async def collect_log(ground: Ground, connection: Connection) -> None:
-    """Every message, in order, and where the log begins and ends."""
+    """Every message, in order, and where the log begins and ends; of several servers also as each of them has it."""
     log = JetStreamLog(connection)
+    state, epoch = await log.state(), await log.epoch()
+    ground.records.lines("log.jsonl", [as_line(entry) for entry in await entries_of(log)])
+    told: dict[str, Any] = {"epoch": epoch, "first": state.first, "last": state.last, "count": state.count}
+    if ground.plan.nodes > 1:
+        told |= {f"node {number}": await collect_replica(ground, number) for number in ground.nodes()}
+    ground.records.whole("log-state.json", told)
+
+
+async def collect_replica(ground: Ground, number: int) -> dict[str, Any]:
+    """The log as one server has it: who is connected to a server is answered by its own copy."""
+    async with ground.connection(node=number) as connection:
+        log = JetStreamLog(connection)
+        entries, epoch = await entries_of(log), await log.epoch()
+    ground.records.lines(f"log-{number}.jsonl", [as_line(entry) for entry in entries])
+    first, last = (entries[0].position, entries[-1].position) if entries else (0, 0)
+    return {"epoch": epoch, "first": first, "last": last, "count": len(entries)}
+
+
+async def entries_of(log: JetStreamLog) -> list[Entry]:
+    """All of it."""
     entries, after = list[Entry](), 0
     while batch := await log.read(after):
         entries += batch
         after = batch[-1].position
-    state = await log.state()
-    epoch = await log.epoch()
-    ground.records.lines("log.jsonl", [as_line(entry) for entry in entries])
-    told = {"epoch": epoch, "first": state.first, "last": state.last, "count": state.count}
-    ground.records.whole("log-state.json", told)
+    return entries
 
 
 def as_line(entry: Entry) -> dict[str, Any]:

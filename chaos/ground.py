@@ -26,7 +26,7 @@ from chaos.wire.postgres import PostgresTalk
 from chaos.wire.proxy import Proxy, Talk, until
 from chassis.connection import Connection
 from chassis.topology import SET_UP
-from contracts.services import PROJECTOR, STAGES, WRITER
+from contracts.services import ILLUSTRATOR, PROJECTOR, RESEARCH, STAGES, WRITER
 from local.nats import Nats
 from local.postgres import ADMIN, Postgres
 from local.s3 import S3
@@ -36,6 +36,10 @@ from local.spawn import kill_group, noted_processes
 from local.standin.control import StandIn
 from local.state import LOCALHOST, DataDirectory
 from local.supervisor import REGISTER
+
+FEW: Mapping[str, int] = {WRITER: 2, PROJECTOR: 2}
+MANY: Mapping[str, int] = {RESEARCH: 3, WRITER: 4, ILLUSTRATOR: 4}
+"""So many that one killed every two seconds has lived well, and is started again without delay."""
 
 ACK_WAIT_S = 5.0
 BACK_WITHIN_S = 30.0
@@ -89,7 +93,7 @@ class Ground:
         self._proxies: dict[tuple[str, Way], list[Proxy]] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._words = folder / "press.err"
-        self.scale = {WRITER: 2, PROJECTOR: 2} if plan.faults else {}
+        self.scale = MANY if "kills" in plan.faults else FEW
 
     # ------------------------------------------------------------ start and stop
 
@@ -225,6 +229,10 @@ class Ground:
         """The servers that keep the log."""
         return ["nats"] if self.plan.nodes == 1 else [f"nats-{number + 1}" for number in range(self.plan.nodes)]
 
+    def nodes(self) -> range:
+        """The numbers of these servers."""
+        return range(1, self.plan.nodes + 1)
+
     def pid(self, name: str) -> int | None:
         """The process of this name, as `writer-1`."""
         found = noted_processes(self.data.path / REGISTER).get(name)
@@ -304,10 +312,14 @@ class Ground:
     # ------------------------------------------------------------ servers, past the proxies
 
     @asynccontextmanager
-    async def connection(self, user: str = SET_UP, *, through: str | None = None) -> AsyncGenerator[Connection]:
-        """A connection to the log with the rights of this user."""
+    async def connection(
+        self, user: str = SET_UP, *, through: str | None = None, node: int | None = None
+    ) -> AsyncGenerator[Connection]:
+        """A connection to the log with the rights of this user; through a process's proxy, or to a certain server."""
         nats = Nats(self.data)
-        url = nats.url if through is None else f"nats://{LOCALHOST}:{self._proxies[through, Way.LOG][0].port}"
+        url = nats.url if node is None else nats.url.split(",")[node - 1]
+        if through is not None:
+            url = f"nats://{LOCALHOST}:{self._proxies[through, Way.LOG][0].port}"
         async with asyncio.timeout(20):
             connection = await Connection.open(url, user=user, password=nats.passwords[user], name="chaos")
         try:

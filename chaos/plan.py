@@ -237,6 +237,7 @@ KINDS: dict[str, Kind] = {
     ),
 }
 
+ONCE = {"kills", "rollback", "everything", "rolling", "rebuild"}
 STAGE_KILLS = {"pull", "claim", "call", "answer", "append", "append-sent"}
 
 
@@ -244,7 +245,7 @@ def plan(*, seed: int, workflows: int, faults: Sequence[str], nodes: int = 1, pl
     """Draws the plan. Raises NoSuchFault."""
     chance = random.Random(f"{seed} {workflows} {','.join(faults)} {nodes}")
     kinds = wanted(faults, nodes)
-    occurrences = [kind for kind in kinds for _ in range(times(kind, kinds))]
+    occurrences = [kind for kind in kinds for _ in range(times(kind, kinds, workflows))]
     chance.shuffle(occurrences)
     last = {"everything", "rollback"}
     occurrences.sort(key=lambda kind: kind in last)
@@ -267,9 +268,11 @@ def wanted(faults: Sequence[str], nodes: int) -> list[str]:
     return list(dict.fromkeys(kinds))
 
 
-def times(kind: str, kinds: Sequence[str]) -> int:
-    """How often it comes: one that is asked for alone more often than one of many; a kill at a point most often."""
-    if kind in ("kills", "rollback", "everything", "rolling", "rebuild"):
+def times(kind: str, kinds: Sequence[str], workflows: int) -> int:
+    """How often it comes: one that is asked for alone more often than one of many, a kill at a point most often; each
+    once where there is little work.
+    """
+    if kind in ONCE or workflows < 5 * len(kinds):
         return 1
     return 3 if len(kinds) <= 6 else 2 if kind in STAGE_KILLS and len(kinds) < 20 else 1
 

@@ -144,6 +144,7 @@ class Course:
         steps = self._plan.steps
         lanes = [[step for step in steps if step.kind in lane] for lane in LANES]
         self._allow()
+        self._crowd.is_wanted = True
         watching = asyncio.create_task(self._watch_clients())
         try:
             async with asyncio.TaskGroup() as group:
@@ -181,7 +182,7 @@ class Course:
 
     async def _watch_clients(self) -> None:
         async def look() -> bool:
-            return self._crowd.ended == len(self._crowd.clients)
+            return self._crowd.is_at_rest
 
         if await until(look, 10 * FAULTS_WITHIN_S, every_s=0.2):
             self._ground.clients_done.set()

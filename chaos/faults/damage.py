@@ -96,8 +96,8 @@ async def projections(ground: Ground) -> list[str]:
     if answer.status_code != 200:
         return []
     services: list[dict[str, Any]] = answer.json().get("services") or []
-    told: list[dict[str, Any]] = next((one["processes"] for one in services if one["service"] == PROJECTOR), [])
-    return [process["parts"].get("projection", "ok") for process in told]
+    projectors: list[list[dict[str, Any]]] = [one["processes"] for one in services if one["service"] == PROJECTOR]
+    return [process["parts"].get("projection", "ok") for processes in projectors for process in processes]
 
 
 async def _restore(ground: Ground) -> tuple[int | None, str]:

@@ -48,18 +48,19 @@ class Kill:
         killed: list[int | None] = []
 
         def act(moment: Moment, _: Cuttable) -> None:
+            killed.append(ground.pid(moment.process))
             if self._hears_it:
-                asyncio.get_running_loop().call_soon(lambda: killed.append(ground.kill(moment.process)))
+                asyncio.get_running_loop().call_soon(ground.kill, moment.process)
             else:
-                killed.append(ground.kill(moment.process))
+                ground.kill(moment.process)
 
         trap = Trap(step.target, self._point, act, nth=step.choices["nth"], only=self._only)
         moment = await ground.board.spring(trap, POINT_WITHIN_S)
         if moment is None:
             ground.skipped(step, f"the point did not come within {POINT_WITHIN_S:g} s ({trap.seen} of {trap.nth})")
             return
-        ground.fired(step, f"{moment.process} killed, {in_words(moment)}", at=moment.process)
-        is_back = await ground.back(moment.process, killed[0] if killed else None)
+        ground.fired(step, f"{moment.process} killed (process {killed[0]}), {in_words(moment)}", at=moment.process)
+        is_back = await ground.back(moment.process, killed[0])
         told = "was started again" if is_back else "is not back"
         ground.healed(step, f"{moment.process} {told}", at=moment.process)
 
@@ -71,13 +72,20 @@ def in_words(moment: Moment) -> str:
 
 
 async def kill_every_two_seconds(step: Step, ground: Ground) -> None:
-    """Until every workflow is done: one stage's process after the other, in the order that the seed gives."""
+    """Until every workflow has ended or waits to be resumed: one stage's process after the other, in the order that the
+    seed gives. One that has not begun to work since it was killed last is left alone: it could lose nothing.
+    """
     chance, count = random.Random(f"{ground.plan.seed} kills"), 0
+    pulls: dict[str, int] = {}
     while not ground.clients_done.is_set():
-        name = chance.choice(ground.stages())
-        pid = ground.kill(name)
-        count += 1
-        ground.fired(step, f"{name} killed (process {pid})", at=name)
+        now = {name: ground.board.counted[name, Point.PULLING] for name in ground.stages()}
+        at_work = [name for name, count in now.items() if count > pulls.get(name, 0)]
+        if at_work:
+            name = chance.choice(at_work)
+            pulls[name] = now[name]
+            pid = ground.kill(name)
+            count += 1
+            ground.fired(step, f"{name} killed (process {pid})", at=name)
         try:
             async with asyncio.timeout(EVERY_S):
                 await ground.clients_done.wait()
