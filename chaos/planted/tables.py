@@ -7,6 +7,7 @@ from typing import Any
 
 import services.projector.archive
 import services.projector.batch
+import services.projector.projector
 import services.projector.writing
 from chaos.planted.bug import Patch
 from chassis.jetstream_log import BATCH, Entry, JetStreamLog
@@ -88,9 +89,11 @@ def skip_in_archive(patch: Patch) -> None:
 def ignore_epoch(patch: Patch) -> None:
     """Takes any log for the one that the tables were built from, however short and whatever stands in it."""
 
+    first_checkpoint = services.projector.projector._first_checkpoint  # pyright: ignore[reportPrivateUsage]
+
     async def takes_any(self: Any, connection: Any) -> Checkpoint:
         epoch = await self._log.epoch()
-        return await generation.live(connection) or await generation.make(connection, 1, epoch)
+        return await generation.live(connection) or await first_checkpoint(connection, epoch)
 
     async def reads(self: Any, most: int = BATCH) -> list[Entry]:
         log: JetStreamLog = self._log
