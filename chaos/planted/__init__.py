@@ -51,6 +51,7 @@ _ALL = (
         (6, 7, 10),
         "tables.ignore_epoch",
         ("rollback",),
+        workflows=8,
     ),
     # the gateway
     Bug(
