@@ -201,9 +201,12 @@ KINDS: dict[str, Kind] = {
         19, "the model does not answer until it is cut off", of("model", "the next {kind} call", kind=("blog", "image"))
     ),
     "model-quota": Kind(
-        19, "the quota is used up, topped up, and what failed is resumed", of("model", "the next 3 calls")
+        19,
+        "the quota is used up, topped up, and what failed is resumed",
+        of("model", "the next 3 calls: {kind}", kind=("any", "social", "image")),
     ),
     "hostile-sockets": Kind(20, "websocket clients that misbehave", of(GATEWAY, "at once")),
+    "live-lost": Kind(20, "live messages are lost on their way to the gateway", of(GATEWAY, "for 6 s")),
     "gateway-killed": Kind(
         21, "the gateway killed with sockets open", of(GATEWAY, "its {ordinal} append from now on", nth=(1, 2, 3))
     ),

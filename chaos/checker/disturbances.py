@@ -37,6 +37,7 @@ NOTHING = frozenset(
         "model-hangs",
         "model-quota",
         "gateway-killed",
+        "live-lost",
         "rebuild",
     }
 )

@@ -27,6 +27,8 @@ from contracts.works import Work
 CLAIMS_MAX = 5
 """Of one work in one run (docs/glossary.md): said here once more, on purpose."""
 
+UNCLAIMED = "which nobody claimed"
+
 Past = Sequence[Recorded[Event]]
 
 
@@ -97,7 +99,7 @@ def _wrong_artefact(made: Artefact, past: Past) -> Iterator[str]:
     if work not in _wanted(past):
         yield f"{work} is made, and nobody asked for it"
     if made.attempt not in [claim.attempt for claim in _claims(work, made.run, past)]:
-        yield f"{work} is made by attempt {made.attempt} of run {made.run}, which nobody claimed"
+        yield f"{work} is made by attempt {made.attempt} of run {made.run}, {UNCLAIMED}"
     if isinstance(made, BlogWritten):
         given = {
             source.number for told in past if isinstance(told.event, ResearchCompleted) for source in told.event.sources

@@ -103,7 +103,7 @@ async def projections(ground: Ground) -> list[str]:
 async def _restore(ground: Ground) -> tuple[int | None, str]:
     """-> the exit code, and its last words"""
     process = await asyncio.create_subprocess_exec(
-        *ground.command("log", "restore"),
+        *ground.command("log", "restore", "--yes"),
         cwd=ROOT,
         env=ground.environment(),
         stdin=subprocess.DEVNULL,

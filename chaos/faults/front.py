@@ -16,11 +16,15 @@ from chaos.plan import Step
 from chaos.wire.moments import Cuttable, Moment, Point, Trap
 from chaos.wire.proxy import until
 from contracts.services import GATEWAY
+from contracts.subjects import REPUBLISH_TO
+from local.services import Way
 
 PARALLEL = 5
 WATCHERS, LATEST = 60, 6
 BACK_WITHIN_S = 10.0
 BAD_FOR_S = 4.0
+LOST_FOR_S = 6.0
+LIVE = REPUBLISH_TO.partition(">")[0].encode()
 
 
 async def kill_gateway(step: Step, ground: Ground) -> None:
@@ -191,4 +195,24 @@ BAD: dict[str, Behave] = {
     "a byte at a time": say_slowly,
 }
 
-STRIKES = {"gateway-killed": kill_gateway, "repeats": repeat_requests, "hostile-sockets": misbehave}
+
+async def lose_live(step: Step, ground: Ground) -> None:
+    """Republishing is at most once: nothing else tells of it, and the connection stands."""
+    proxies = ground.all_proxies(GATEWAY, Way.LOG)
+    for proxy in proxies:
+        proxy.way.loses = LIVE
+    ground.fired(step, "live messages are lost")
+    try:
+        await asyncio.sleep(LOST_FOR_S)
+    finally:
+        for proxy in proxies:
+            proxy.way.loses = None
+    ground.healed(step, "they arrive again")
+
+
+STRIKES = {
+    "gateway-killed": kill_gateway,
+    "repeats": repeat_requests,
+    "hostile-sockets": misbehave,
+    "live-lost": lose_live,
+}

@@ -25,7 +25,8 @@ async def hang(step: Step, ground: Ground) -> None:
 
 async def use_quota_up(step: Step, ground: Ground) -> None:
     """What fails by it is resumed by its clients as soon as the account is topped up."""
-    await _rule(step, ground, [{"do": QUOTA, "when": {}, "times": QUOTA_TIMES}], USED_WITHIN_S)
+    when = {} if step.choices["kind"] == "any" else {"kind": step.choices["kind"]}
+    await _rule(step, ground, [{"do": QUOTA, "when": when, "times": QUOTA_TIMES}], USED_WITHIN_S)
     ground.give_hope()
 
 

@@ -51,6 +51,7 @@ _ALL = (
         (6, 7, 10),
         "tables.ignore_epoch",
         ("rollback",),
+        workflows=8,
     ),
     # the gateway
     Bug(
@@ -66,7 +67,7 @@ _ALL = (
         (GATEWAY,),
         (11,),
         "gateway.never_look_again",
-        ("nats-killed",),
+        ("live-lost",),
         workflows=12,
     ),
     Bug("frames-dropped", "every fiftieth event is not told", (GATEWAY,), (11,), "gateway.drop_frames", workflows=10),

@@ -14,6 +14,9 @@ from chaos.wire.moments import SAID, Board, Moment
 from chaos.wire.nats import Seen
 
 PIECE = 64 * 1024
+BEGINNING = 100
+"""Bytes of a message in which its subject begins."""
+
 LOCALHOST = "127.0.0.1"
 
 
@@ -48,6 +51,8 @@ class Way:
     """Connections are refused."""
     answers: int | None = None
     """Every HTTP request is answered with this status, and goes no further."""
+    loses: bytes | None = None
+    """What the process is told is lost where this stands in its beginning, and nobody is told of that."""
 
 
 @dataclass(eq=False)
@@ -197,7 +202,8 @@ class Line:
         way = self._proxy.way
         if is_said and self.cut_after is not None:
             piece, self.cut_after = piece[: self.cut_after], self.cut_after - len(piece)
-        if not (way.is_dumb if is_said else way.is_deaf):
+        is_lost = way.is_dumb if is_said else way.is_deaf or (way.loses is not None and way.loses in piece[:BEGINNING])
+        if not is_lost:
             writer.write(piece)
         if is_said and self.cut_after is not None and self.cut_after <= 0:
             with suppress(OSError):

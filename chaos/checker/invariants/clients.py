@@ -6,6 +6,7 @@ Across reconnects: a client that attaches again behind its last revision goes on
 from collections.abc import Iterator, Sequence
 
 from chaos.checker import telling
+from chaos.checker.damage import lost
 from chaos.checker.finding import Finding, Violation, finding
 from chaos.checker.log import Story
 from chaos.checker.record import Record
@@ -47,13 +48,15 @@ def _by_view(record: Record) -> dict[tuple[str, str], list[Said]]:
 
 
 def _of(record: Record, said: Sequence[Said], story: Story | None) -> Iterator[Violation]:
-    seen = 0
+    seen, forgiven = 0, lost(record)
     for place, one in enumerate(said):
         until = telling.clients(record, said[: place + 1])
         if one.op == "attach" and one.after_revision is not None:
             seen = one.after_revision
         if one.op != "frame" or one.revision is None:
             continue
+        if one.event_id in forgiven:  # it was told what the log has truly lost; what came behind is of another history
+            return
         if one.revision != seen + 1:
             yield Violation(f"revision {one.revision} is told behind revision {seen}", telling.in_order(until))
             return

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from chaos.checker import telling
+from chaos.checker.damage import unnoticed
 from chaos.checker.finding import Finding, Violation, finding
 from chaos.checker.record import Record
 from chassis.jetstream_log import Entry
@@ -20,6 +21,7 @@ def check(record: Record) -> Finding:
         *_states(record),
         *_epochs(record),
         *_archive(record),
+        *_unnoticed(record),
     ]
     return finding(
         10,
@@ -29,6 +31,13 @@ def check(record: Record) -> Finding:
         replicas=max(1, len(record.replicas)),
         archived=len(record.archive),
     )
+
+
+def _unnoticed(record: Record) -> Iterator[Violation]:
+    for one in unnoticed(record):
+        yield Violation(
+            "the log was damaged, and no projector said so", telling.in_order(telling.faults(record, [one]))
+        )
 
 
 def _holes(name: str, log: Sequence[Entry]) -> Iterator[Violation]:

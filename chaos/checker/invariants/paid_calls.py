@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from chaos.checker import telling
+from chaos.checker.damage import lost
 from chaos.checker.disturbances import Disturbance, disturbances
 from chaos.checker.finding import Finding, Violation, finding
 from chaos.checker.log import CLOSING, Story
@@ -110,7 +111,10 @@ class _Work:
     @cached_property
     def _claims(self) -> int:
         told = [one.event for story in self.stories for one in story.recorded]
-        return sum(isinstance(event, WorkClaimed) and event.work is self.work for event in told)
+        keys = {story.key.workflow_id for story in self.stories}
+        gone = [one for one in lost(self.record).values() if ".work-claimed." in one.subject]
+        forgiven = sum(one.subject.split(".")[2] in keys for one in gone)  # whichever work they were of
+        return forgiven + sum(isinstance(event, WorkClaimed) and event.work is self.work for event in told)
 
     @cached_property
     def _answered(self) -> int:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from chaos.checker import telling
+from chaos.checker.damage import lost
 from chaos.checker.finding import Finding, Violation, finding
-from chaos.checker.language import broken_rules
+from chaos.checker.language import UNCLAIMED, broken_rules
 from chaos.checker.log import Story
 from chaos.checker.record import Record, event_id
 from contracts.envelope import CAUSE
@@ -21,7 +22,10 @@ def check(record: Record) -> Finding:
 
 
 def _of(record: Record, story: Story) -> Iterator[Violation]:
+    has_lost = any(story.key.workflow_id in one.subject for one in lost(record).values())
     for revision, what in broken_rules(story.recorded):
+        if has_lost and UNCLAIMED in what:  # the claim is among what was truly lost
+            continue
         until = [one for one in story.recorded if one.revision <= revision]
         yield Violation(what, telling.in_order(telling.events(record, until)))
     revisions = [number for entry in story.entries if (number := _revision(entry.subject))]
@@ -30,7 +34,7 @@ def _of(record: Record, story: Story) -> Iterator[Violation]:
 
 
 def _causes(record: Record, story: Story) -> Iterator[Violation]:
-    seen: set[str] = set()
+    seen = set(lost(record))
     for entry in story.entries:
         cause = entry.headers.get(CAUSE)
         if cause is not None and cause not in seen:

@@ -1,10 +1,13 @@
 """Invariants 1, 2, 3, 5, 10 and 14: the log, its copies and who waits for it."""
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from chaos.checker.invariants import appends, consumers, copies, endings, paths, successes
+from chaos.checker.invariants import appends, clients, consumers, copies, endings, paths, successes
+from chaos.checker.record import Record, Text
 from chaos.checker.shapes import Consumer, Held, LogState, Seen
 from contracts.events import Event
 from tests.chaos.checker.given import (
@@ -20,6 +23,7 @@ from tests.chaos.checker.given import (
     happening,
     holds,
     said,
+    watched,
 )
 from tests.contracts.given import (
     NOON,
@@ -245,3 +249,37 @@ class TestConsumers:
 
 def replace_id(parked: Held) -> Held:
     return parked.model_copy(update={"workflow_id": "nobody"})
+
+
+class TestDamage:
+    """A log that was put back to an older copy has truly lost what was not archived yet."""
+
+    DAMAGED = happening("rollback", at(8) + 0.5, step=1, target="log", phase="fired")
+    HELD_UP = json.dumps(
+        {
+            "event": "projection held up",
+            "why": "the log ends at 7",
+            "timestamp": (NOON + timedelta(seconds=90)).isoformat(),
+        }
+    )
+
+    def run(self, *, noticed: bool = True) -> Record:
+        """The last event was acknowledged half a second before the damage, and is gone."""
+        log = entries(WHOLE)
+        told = {"happened": [*a_run().happened, self.DAMAGED], "appends": [one for e in log for one in appended(e)]}
+        texts = [Text("logs/projector-1.log", self.HELD_UP if noticed else "ready")]
+        return a_run_of(log[:-1], **told, texts=texts)
+
+    def test_event_of_the_last_moment_is_forgiven(self) -> None:
+        holds(appends.check, self.run())
+
+    def test_event_of_long_before_is_not(self) -> None:
+        late = happening("rollback", at(30), step=1, target="log", phase="fired")
+        breaks(appends.check, replace(self.run(), happened=[*a_run().happened, late]), "is not in the log")
+
+    def test_client_that_was_told_of_it_is_not_judged_behind_it(self) -> None:
+        holds(clients.check, replace(self.run(), clients=watched(entries(WHOLE))))
+
+    def test_damage_that_nobody_notices_is_found(self) -> None:
+        holds(copies.check, self.run())
+        breaks(copies.check, self.run(noticed=False), "no projector said so")

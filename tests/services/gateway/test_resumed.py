@@ -6,23 +6,34 @@ In virtual time, on a log in memory, with live messages that are lost, doubled o
 import asyncio
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
+import pytest
 from fastapi import WebSocket, WebSocketDisconnect
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from nats.aio.msg import Msg
 
 from chassis.memory_store import MemoryStore
 from contracts.events import WorkflowCancelled
 from contracts.websocket import CloseCode
+from services.gateway import full_dialect
 from services.gateway.desk import Desk
 from services.gateway.full_dialect import converse
 from services.gateway.sockets import Socket
 from tests.services.gateway.test_tail_losses import A_DAY_S, FATES, KEY, World, fates, message, passing, world
 from tests.simulation.virtual_time import run_virtually
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_heartbeats() -> Generator[None]:
+    """They are not told here; and time that is a mere number can stand still just before one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(full_dialect, "HEARTBEAT_S", A_DAY_S)
+        yield
 
 
 class Line:
@@ -77,7 +88,10 @@ async def carry(there: World, fate: str) -> None:
     await deliver(there, await there.record(), fate)
 
 
-async def deliver(there: World, live_message: Any, fate: str) -> None:
+async def deliver(there: World, live_message: Msg, fate: str) -> None:
+    """Carries a message that was just recorded, as often and as late as its fate has it."""
+    assert live_message.headers
+    live_message.headers["Nats-Sequence"] = str(there.log.position)
     for delay in FATES[fate]:
         await passing(delay)
         await there.wire.carry(live_message)

@@ -115,7 +115,7 @@ def world(chance: random.Random | None = None, kind: type[MemoryStore] = MemoryS
 async def passing(seconds: float) -> None:
     """Virtual time goes by."""
     passed = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_later(seconds, passed.set_result, None)
+    asyncio.get_running_loop().call_later(seconds, lambda: passed.done() or passed.set_result(None))
     await passed
 
 
