@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import assert_never
 
 from contracts.commands import (
@@ -42,6 +43,7 @@ from contracts.events import (
     WorkflowResumed,
     work_of,
 )
+from contracts.platforms import Platform
 from contracts.works import Kind, Work
 
 ATTEMPTS_MAX = 5
@@ -119,6 +121,10 @@ class WorkState:
     error: Failure | None = None
 
 
+BLANK = WorkState()
+"""Of a work that the history says nothing of."""
+
+
 @dataclass(frozen=True)
 class Workflow:
     """One workflow, folded from its history. `revision`: its length; `opened_at`: the revision that opened the run."""
@@ -160,7 +166,7 @@ class Workflow:
 
     def of(self, work: Work) -> WorkState:
         """The state of one work; a blank one where the history says nothing of it."""
-        return self.works.get(work, WorkState())
+        return self.works.get(work, BLANK)
 
     def is_open_claim(self, work: Work, run: int, attempt: int) -> bool:
         """Is this attempt still the open claim of the open run?"""
@@ -178,10 +184,16 @@ class Workflow:
 
 def works(request: WorkflowRequested) -> tuple[Work, ...]:
     """The works that this request asks for, in the order in which they are shown."""
+    return _works(request.research, request.platforms)
+
+
+@lru_cache(maxsize=1_000)
+def _works(research: bool, platforms: tuple[Platform, ...]) -> tuple[Work, ...]:
+    """Asked many times for each event, so told only once for each sort of request."""
     return (
-        *((Work.RESEARCH,) if request.research else ()),
+        *((Work.RESEARCH,) if research else ()),
         Work.BLOG,
-        *(Work.social(platform) for platform in request.platforms),
+        *(Work.social(platform) for platform in platforms),
         Work.ILLUSTRATION,
     )
 
