@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
 from typing import assert_never
 
 from contracts.commands import (
@@ -43,7 +42,6 @@ from contracts.events import (
     WorkflowResumed,
     work_of,
 )
-from contracts.platforms import Platform
 from contracts.works import Kind, Work
 
 ATTEMPTS_MAX = 5
@@ -184,16 +182,10 @@ class Workflow:
 
 def works(request: WorkflowRequested) -> tuple[Work, ...]:
     """The works that this request asks for, in the order in which they are shown."""
-    return _works(request.research, request.platforms)
-
-
-@lru_cache(maxsize=1_000)
-def _works(research: bool, platforms: tuple[Platform, ...]) -> tuple[Work, ...]:
-    """Asked many times for each event, so told only once for each sort of request."""
     return (
-        *((Work.RESEARCH,) if research else ()),
+        *((Work.RESEARCH,) if request.research else ()),
         Work.BLOG,
-        *(Work.social(platform) for platform in platforms),
+        *(Work.social(platform) for platform in request.platforms),
         Work.ILLUSTRATION,
     )
 

@@ -15,7 +15,7 @@ from contracts.services import GATEWAY
 from services.gateway.desk import Desk
 from services.gateway.tail import Tails
 from tests.simulation.hosts import Host
-from tests.simulation.log import Store, as_entry
+from tests.simulation.log import Store
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -71,7 +71,7 @@ class Wire:
 
     def _arrive(self, heard: Heard, recorded: Recorded[Event]) -> None:
         if self._host.alive:
-            self._host.run(self._hear(heard, _message(as_entry(recorded))))
+            self._host.run(self._hear(heard, _message(self._world.log.entry(recorded))))
 
     async def _hear(self, heard: Heard, message: Msg) -> None:
         await self._host.gate()

@@ -69,8 +69,8 @@ class Host:
     async def step(self) -> None:
         """One step takes its time."""
         dice = self.world.random.random()
-        if dice < 0.5:  # every other one takes none
-            await asyncio.sleep(2 * dice * self.world.mix.step_s)
+        if dice < 0.4:  # the others take none
+            await asyncio.sleep(2.5 * dice * self.world.mix.step_s)
         if not self.alive or self.is_frozen:
             await self.gate()
 

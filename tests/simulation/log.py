@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 class Log(MemoryLog):
     """All workflows of one simulated run. An event takes its wire format only where somebody reads it from there."""
 
+    position: int
+
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self.recorded: list[Recorded[Event]] = []
+        self._entries: dict[int, Entry] = {}
 
     def append(
         self, service: str, history: History, event: Event, *, id: str, cause: str | None = None
@@ -47,9 +50,14 @@ class Log(MemoryLog):
             listener(recorded)
         return recorded
 
+    def entry(self, recorded: Recorded[Event]) -> Entry:
+        """The event as it stands in the stream, for whoever reads or hears it from there."""
+        if recorded.position not in self._entries:
+            self._entries[recorded.position] = _entry(recorded)
+        return self._entries[recorded.position]
 
-def as_entry(recorded: Recorded[Event]) -> Entry:
-    """The event as the log's other readers are given it."""
+
+def _entry(recorded: Recorded[Event]) -> Entry:
     headers, body = encode(
         recorded.event,
         id=recorded.id,

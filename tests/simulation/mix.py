@@ -33,8 +33,8 @@ class Mix:
 def draw(seed: int, workflows: int) -> Mix:
     """A mix: most seeds have some of everything, and each has something of which it has much.
 
-    Every workflow goes through the desk and the stages. Projectors take half of the time that the rest takes, so that
-    they are part of every fourth seed only; clients are part of two thirds.
+    Every workflow goes through the desk and the stages. Projectors take as much time as all the rest, so that they
+    are part of every fourth seed only; clients are part of two thirds.
     """
     chance = random.Random(seed)
     projectors = chance.choice((1, 2)) if seed % 4 == 0 else 0
@@ -44,7 +44,7 @@ def draw(seed: int, workflows: int) -> Mix:
         lag=chance.choice((0, 0.1, 0.4)),
         lose_reply=chance.choice((0, 0.03, 0.15)),
         lose_ack=chance.choice((0, 0.05, 0.2)),
-        fail=chance.choice((0, 0.1, 0.4)),
+        fail=chance.choice((0, 0.1, 0.25)),
         refuse=chance.choice((0, 0.02, 0.1)),
         watch=chance.choice((0, 0.1, 0.2)),
         lose_live=chance.choice((0.1, 0.3, 0.6)),

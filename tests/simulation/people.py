@@ -85,7 +85,7 @@ class Person:
     async def _command(self) -> None:
         """Cancels and resumes, at any time, fitting or not."""
         chance, workflow_id = self.world.random, self.answers[0].key.workflow_id
-        commands = ["cancel"] * chance.choice((0, 0, 0, 1, 2)) + ["resume"] * chance.choice((0, 0, 1, 2))
+        commands = ["cancel"] * chance.choice((0, 0, 0, 1, 2)) + ["resume"] * chance.choice((0, 0, 0, 1, 2))
         for command in chance.sample(commands, len(commands)):
             await asyncio.sleep(chance.uniform(0, 15))
             with suppress(RuleBroken):  # it comes too late, or a replica that lags does not know of the workflow yet

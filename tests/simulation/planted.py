@@ -25,6 +25,7 @@ from chassis.stage import Retry
 from contracts.commands import ClaimWork, Command
 from contracts.envelope import Recorded, UnreadableEvent
 from contracts.events import Artefact, Event, work_of
+from contracts.requests import ContentRequest
 from contracts.subjects import WorkflowKey
 from contracts.workflow import Workflow, decide
 from services.gateway.tail import QUIET_S, Heard
@@ -52,7 +53,7 @@ def plant(bug: Callable[[], AbstractContextManager[object]]) -> Plant:
 @plant
 def an_append_without_the_fence() -> AbstractContextManager[object]:
     """Two writers append behind the same history."""
-    return patch.object(Log, "check_fence", lambda *_: None)
+    return patch.object(Log, "check_fence", _silent)
 
 
 @plant
@@ -70,7 +71,11 @@ def an_ack_before_the_append() -> AbstractContextManager[object]:
 @plant
 def claiming_what_another_holder_took_over() -> AbstractContextManager[object]:
     """Two holders of one message take the work from each other."""
-    return _steps(lambda state, kinds, memory, now: next_step(state, kinds, replace(memory, first_read=10**9), now))
+
+    def never_taken_over(state: Workflow, kinds: Any, memory: Memory, now: datetime) -> Step:
+        return next_step(state, kinds, replace(memory, first_read=10**9), now)
+
+    return _steps(never_taken_over)
 
 
 @plant
@@ -87,19 +92,19 @@ def settling_with_an_ack_while_a_retry_lies_ahead() -> AbstractContextManager[ob
 @plant
 def leaving_completion_undone() -> AbstractContextManager[object]:
     """Every artefact is there, and the run stays open."""
-    return patch.object(chassis.delivery, "completion_is_due", lambda _: False)
+    return patch.object(chassis.delivery, "completion_is_due", _never)
 
 
 @plant
 def acting_on_any_message_that_comes_by() -> AbstractContextManager[object]:
     """A message that does not guard the work may be settled although it is not done."""
-    return patch.object(chassis.delivery, "guard", lambda *_: ANY)
+    return patch.object(chassis.delivery, "guard", _anything)
 
 
 @plant
 def paying_on_a_claim_that_is_no_longer_open() -> AbstractContextManager[object]:
     """Somebody else has it by now."""
-    return patch.object(chassis.runner, "_is_open", lambda *_: True)
+    return patch.object(chassis.runner, "_is_open", _always)
 
 
 @plant
@@ -160,7 +165,11 @@ def a_retry_before_its_time() -> AbstractContextManager[object]:
 def a_repeated_request_makes_another_workflow() -> AbstractContextManager[object]:
     """The client's own id is not heeded."""
     made = itertools.count(1)
-    return patch.object(services.gateway.desk, "_key", lambda _: WorkflowKey("local", f"another-{next(made)}"))
+
+    def another(_: ContentRequest) -> WorkflowKey:
+        return WorkflowKey("local", f"another-{next(made)}")
+
+    return patch.object(services.gateway.desk, "_key", another)
 
 
 @plant
@@ -210,7 +219,7 @@ def a_tail_that_listens_once_the_history_is_read() -> AbstractContextManager[obj
         for recorded in await self._read(self._after):
             if self._note(recorded):
                 yield recorded
-        self._waiting = asyncio.Queue()
+        self._waiting = asyncio.Queue[Heard | None]()
         while True:
             live = await self._waiting.get()
             if isinstance(live, Recorded) and live.revision == self._seen + 1 and self._note(live):
@@ -261,8 +270,7 @@ def the_checkpoint_after_the_transaction() -> AbstractContextManager[object]:
 def a_checkpoint_that_is_not_compared() -> AbstractContextManager[object]:
     """Two projectors apply the same batch."""
 
-    async def takes_it_as_it_is(*_: object) -> None:
-        return None
+    async def takes_it_as_it_is(*_: object) -> None: ...
 
     return patch.object(services.projector.writing, "_lock", takes_it_as_it_is)
 
@@ -270,13 +278,13 @@ def a_checkpoint_that_is_not_compared() -> AbstractContextManager[object]:
 @plant
 def a_projector_that_skips_a_hole() -> AbstractContextManager[object]:
     """What a damaged replica left out never comes into the tables."""
-    return patch.object(services.projector.reading, "refuse_holes", lambda *_: None)
+    return patch.object(services.projector.reading, "refuse_holes", _silent)
 
 
 @plant
 def an_event_of_a_future_version_is_skipped() -> AbstractContextManager[object]:
     """It is left out, instead of holding its workflow from there on."""
-    apply: Callable[..., None] = batch._apply
+    apply: Callable[..., None] = vars(batch)["_apply"]
 
     def passes_over(step: batch.Step, *rest: Any) -> None:
         if not isinstance(step.read, UnreadableEvent):
@@ -288,14 +296,32 @@ def an_event_of_a_future_version_is_skipped() -> AbstractContextManager[object]:
 # ---------------------------------------------------------------- how they are planted
 
 
+def _silent(*_: object) -> None:
+    return None
+
+
+def _never(*_: object) -> bool:
+    return False
+
+
+def _always(*_: object) -> bool:
+    return True
+
+
+def _anything(*_: object) -> object:
+    return ANY
+
+
 def _steps(next_step: NextStep) -> AbstractContextManager[object]:
     """Has every runner decide by this what comes next."""
-    return patch.dict(Runner.__init__.__kwdefaults__, next_step=next_step)
+    defaults: dict[str, object] = vars(Runner)["__init__"].__kwdefaults__
+    return patch.dict(defaults, next_step=next_step)
 
 
 def _with(heard: Callable[[Any], AsyncGenerator[Heard]]) -> type:
     """A follower that hears in this way."""
-    return type("Follower", (services.gateway.tail._Follower,), {"heard": heard})
+    follower: type = vars(services.gateway.tail)["_Follower"]
+    return type("Follower", (follower,), {"heard": heard})
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from services.projector.verify.slow_fold.rows import rows_of
 from tests.simulation.accounts import Account
 from tests.simulation.gateways import Wire
 from tests.simulation.hosts import Host
-from tests.simulation.log import as_entry
 from tests.simulation.postgres import Database, Session
 from tests.simulation.rules import Broken, BrokenWorkflow
 
@@ -89,7 +88,8 @@ class ProjectorProcess(Host):
 
 def as_projected(world: "World", stored: Sequence[Recorded[Event]]) -> list[Entry]:
     """The entries as a projector of today's version finds them: some were written by newer code."""
-    return [_newer(as_entry(one)) if one.position in world.newer else as_entry(one) for one in stored]
+    entries = map(world.log.entry, stored)
+    return [_newer(entry) if entry.position in world.newer else entry for entry in entries]
 
 
 def _newer(entry: Entry) -> Entry:

@@ -44,7 +44,9 @@ class HistoryRules:
     """Told one workflow's events one by one, says which of them is illegal: the rules of the language, told anew."""
 
     def __init__(self) -> None:
-        self._revision, self._run, self._open = 0, 0, False
+        self._revision: int = 0
+        self._run: int = 0
+        self._open = False
         self._made = set[Work]()
         self._attempts, self._claimed = dict[Work, int](), dict[Work, int]()  # of this run
 

@@ -237,7 +237,7 @@ class World:
     def say(self, key: WorkflowKey | None, *words: object) -> None:
         """A line of the replay."""
         if self._tell is not None:
-            number = self.accounts[key].number if key in self.accounts else None
+            number = self.accounts[key].number if key is not None and key in self.accounts else None
             self._tell(number, " ".join(map(str, (f"{self.time():8.3f}", "-" if number is None else number, *words))))
 
 
