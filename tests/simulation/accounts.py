@@ -14,6 +14,7 @@ from contracts.events import (
     WorkflowCancelled,
     WorkflowCompleted,
     WorkflowFailed,
+    WorkflowResumed,
 )
 from contracts.services import STAGES
 from contracts.subjects import WorkflowKey
@@ -40,7 +41,7 @@ class Account:
         self.unsettled: dict[str, set[int]] = {stage: set() for stage in STAGES}
         self.excuses = Counter[str]()
         self.calls: dict[int, Work] = {}
-        self._rules = HistoryRules()
+        self._rules, self._ids = HistoryRules(), set[str]()
         self._retry_at: dict[Work, datetime] = {}
         self._by_kind = {kind: self.unsettled[stage] for kind, stage in STAGE_OF.items()}
 
@@ -61,6 +62,7 @@ class Account:
     def note(self, recorded: Recorded[Event]) -> None:
         """Checks the event that was stored just now. Raises Broken."""
         self._rules.note(recorded)
+        self._check_ids(recorded)
         self._check_retries(recorded)
         if not isinstance(recorded.event, CHANGES_NOTHING_DUE):
             self.check_guarded()
@@ -68,6 +70,13 @@ class Account:
     def check_guarded(self) -> None:
         """Raises Broken if something is due that nobody will be woken for."""
         check_guarded(self.history, self._by_kind)
+
+    def _check_ids(self, recorded: Recorded[Event]) -> None:
+        if recorded.id in self._ids:
+            raise Broken(f"two events have the id {recorded.id}")
+        if recorded.cause is not None and recorded.cause not in self._ids:
+            raise Broken(f"the cause of event {recorded.revision} is no earlier event of its history")
+        self._ids.add(recorded.id)
 
     def _check_retries(self, recorded: Recorded[Event]) -> None:
         match recorded.event:
@@ -78,8 +87,10 @@ class Account:
             case WorkClaimed(work=work):
                 if recorded.recorded_at < (retry_at := self._retry_at.pop(work, recorded.recorded_at)):
                     raise Broken(f"{work} was claimed before its time, {retry_at}")
+            case WorkflowResumed():
+                self._retry_at = {}
             case _:
-                self._retry_at = {} if not self.history.state.is_closed else self._retry_at
+                pass
 
     # ------------------------------------------------------------ the end
 

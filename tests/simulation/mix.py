@@ -26,7 +26,7 @@ class Mix:
     cut_read: float
     """Reads of the whole log that lack what is there: its tail, or something in the middle."""
     newer: float
-    """Events that newer code writes, which the projector cannot read yet."""
+    """Events that newer code writes, which no projector can read yet."""
     faults: dict[str, int]
 
 
@@ -34,10 +34,10 @@ def draw(seed: int, workflows: int) -> Mix:
     """A mix: most seeds have some of everything, and each has something of which it has much.
 
     Every workflow goes through the desk and the stages. Projectors take as much time as all the rest, so that they
-    are part of every fourth seed only; clients are part of two thirds.
+    are part of every fourth seed only. Clients follow up to a fifth of the workflows.
     """
     chance = random.Random(seed)
-    projectors = chance.choice((1, 2)) if seed % 4 == 0 else 0
+    projectors = 2 if seed % 8 == 0 else 1 if seed % 4 == 0 else 0
     return Mix(
         workflows=workflows,
         step_s=chance.choice((0.002, 0.02, 0.5)),
@@ -46,14 +46,14 @@ def draw(seed: int, workflows: int) -> Mix:
         lose_ack=chance.choice((0, 0.05, 0.2)),
         fail=chance.choice((0, 0.1, 0.25)),
         refuse=chance.choice((0, 0.02, 0.1)),
-        watch=chance.choice((0, 0.1, 0.2)),
+        watch=chance.choice((0.05, 0.1, 0.2)),
         lose_live=chance.choice((0.1, 0.3, 0.6)),
         double_live=chance.choice((0, 0.1)),
         delay_live=chance.choice((0, 0.1, 0.3)),
         projectors=projectors,
         lose_commit=chance.choice((0, 0.1)),
         cut_read=chance.choice((0.05, 0.2)),
-        newer=chance.choice((0, 0.003, 0.003)),
+        newer=chance.choice((0.002, 0.005)),
         faults={
             "crash": chance.choice((0, 6, 15)),
             "stall": chance.choice((2, 4, 8)),
