@@ -119,6 +119,10 @@ class WorkState:
     error: Failure | None = None
 
 
+BLANK = WorkState()
+"""Of a work that the history says nothing of."""
+
+
 @dataclass(frozen=True)
 class Workflow:
     """One workflow, folded from its history. `revision`: its length; `opened_at`: the revision that opened the run."""
@@ -160,7 +164,7 @@ class Workflow:
 
     def of(self, work: Work) -> WorkState:
         """The state of one work; a blank one where the history says nothing of it."""
-        return self.works.get(work, WorkState())
+        return self.works.get(work, BLANK)
 
     def is_open_claim(self, work: Work, run: int, attempt: int) -> bool:
         """Is this attempt still the open claim of the open run?"""

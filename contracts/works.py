@@ -1,6 +1,7 @@
 """The works of a workflow: the things it makes, one name each."""
 
 from enum import StrEnum
+from functools import cached_property
 
 from contracts.platforms import Platform
 
@@ -33,7 +34,7 @@ class Work(StrEnum):
         """The work of writing for that platform."""
         return cls(f"{Kind.SOCIAL}:{platform}")
 
-    @property
+    @cached_property
     def kind(self) -> Kind:
         """The kind this work is of."""
         return Kind(self.partition(":")[0])

@@ -16,6 +16,7 @@ from contracts.events import (
     WorkflowResumed,
     work_of,
 )
+from contracts.subjects import WorkflowKey
 from contracts.workflow import ATTEMPTS_MAX, completion_is_due, due, guard
 from contracts.works import Kind, Work
 
@@ -24,41 +25,69 @@ class Broken(Exception):
     """A rule does not hold; the text is what people read first."""
 
 
+class BrokenWorkflow(Broken):
+    """A rule does not hold in this workflow."""
+
+    def __init__(self, key: WorkflowKey, what: str) -> None:
+        super().__init__(what)
+        self.key = key
+
+
 def check_history(recorded: Iterable[Recorded[Event]]) -> None:
-    """Raises Broken unless these events are a legal path: an independent telling of the rules of the language."""
-    open_run, run, made, attempts = False, 0, set[Work](), dict[Work, int]()
-    claimed: dict[Work, int] = {}
-    for number, one in enumerate(recorded, start=1):
-        if one.revision != number:
-            raise Broken(f"revision {one.revision} stands at {number}")
+    """Raises Broken unless these events are a legal path."""
+    rules = HistoryRules()
+    for one in recorded:
+        rules.note(one)
+
+
+class HistoryRules:
+    """Told one workflow's events one by one, says which of them is illegal: the rules of the language, told anew."""
+
+    def __init__(self) -> None:
+        self._revision: int = 0
+        self._run: int = 0
+        self._open = False
+        self._made = set[Work]()
+        self._attempts, self._claimed = dict[Work, int](), dict[Work, int]()  # of this run
+
+    def note(self, one: Recorded[Event]) -> None:
+        """Takes the next event in. Raises Broken."""
+        self._revision += 1
+        if one.revision != self._revision:
+            raise Broken(f"revision {one.revision} stands at {self._revision}")
         match one.event:
             case WorkflowRequested():
-                if number != 1:
+                if self._revision != 1:
                     raise Broken("a second request in one history")
-                open_run, run = True, 1
+                self._open, self._run = True, 1
             case WorkflowResumed(run=opened):
-                if open_run or opened != run + 1:
+                if self._open or opened != self._run + 1:
                     raise Broken("resumed a run that is not closed")
-                open_run, run, attempts, claimed = True, opened, {}, {}
-            case WorkClaimed(work=work, run=of_run, attempt=attempt):
-                if not open_run or of_run != run:
-                    raise Broken(f"{work} claimed in a closed run")
-                if work in made:
-                    raise Broken(f"{work} claimed although it exists")
-                if attempt != attempts.get(work, 0) + 1 or attempt > ATTEMPTS_MAX:
-                    raise Broken(f"{work}: attempt {attempt} after {attempts.get(work, 0)}")
-                attempts[work] = claimed[work] = attempt
+                self._open, self._run, self._attempts, self._claimed = True, opened, {}, {}
+            case WorkClaimed():
+                self._note_claim(one.event)
             case Artefact() as artefact:
-                if work_of(artefact) in made:
+                if work_of(artefact) in self._made:
                     raise Broken(f"two successes of {work_of(artefact)}")
-                made.add(work_of(artefact))
-            case AttemptFailed(work=work, attempt=attempt, run=of_run):
-                if not open_run or of_run != run or claimed.pop(work, None) != attempt or work in made:
+                self._made.add(work_of(artefact))
+            case AttemptFailed(work=work, attempt=attempt, run=run):
+                is_held = self._claimed.pop(work, None) == attempt
+                if not self._open or run != self._run or not is_held or work in self._made:
                     raise Broken(f"{work}: a failure of attempt {attempt}, which nobody holds")
-            case WorkflowCompleted(run=of_run) | WorkflowFailed(run=of_run) | WorkflowCancelled(run=of_run):
-                if not open_run or of_run != run:
-                    raise Broken(f"two terminal events in run {of_run}")
-                open_run = False
+            case WorkflowCompleted(run=run) | WorkflowFailed(run=run) | WorkflowCancelled(run=run):
+                if not self._open or run != self._run:
+                    raise Broken(f"two terminal events in run {run}")
+                self._open = False
+
+    def _note_claim(self, claim: WorkClaimed) -> None:
+        work, before = claim.work, self._attempts.get(claim.work, 0)
+        if not self._open or claim.run != self._run:
+            raise Broken(f"{work} claimed in a closed run")
+        if work in self._made:
+            raise Broken(f"{work} claimed although it exists")
+        if claim.attempt != before + 1 or claim.attempt > ATTEMPTS_MAX:
+            raise Broken(f"{work}: attempt {claim.attempt} after {before}")
+        self._attempts[work] = self._claimed[work] = claim.attempt
 
 
 def check_guarded(history: History, unsettled: Mapping[Kind, set[int]]) -> None:

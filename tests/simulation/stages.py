@@ -1,11 +1,11 @@
 """The simulated stages: real declarations, with a model made of chance behind them."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
-from chassis.stage import Attempt, GiveUp, Retry, Stage, Verdicts, WorkFailed
+from chassis.stage import Attempt, GiveUp, Retry, Stage, WorkFailed
 from contracts.commands import Record
 from contracts.events import Usage, WorkClaimed
 from contracts.services import STAGES
@@ -20,6 +20,23 @@ class TryLater(WorkFailed):
 
 class Refused(WorkFailed):
     """The model refuses."""
+
+
+class QuotaUsedUp(WorkFailed):
+    """The account is empty: no further call will be answered."""
+
+
+NEVER_RETRIED = ("refused", "quota-used-up")
+"""What the simulation itself holds to be final, whatever the table of verdicts says."""
+
+
+@dataclass(frozen=True)
+class Roll:
+    """How a call goes: how long it takes, and what it fails with, if it does."""
+
+    seconds: float
+    failure: type[WorkFailed] | None = None
+    retry_after_s: float = 0.0
 
 
 class Tools(Protocol):
@@ -37,35 +54,38 @@ class Tools(Protocol):
         """Where a frozen process waits and a dead one ends."""
         ...
 
-    def roll(self) -> tuple[float, bool, bool]:
-        """-> how long the call takes in seconds, whether it is refused, whether it fails for now"""
+    def roll(self) -> Roll:
+        """Throws the dice for one call."""
         ...
 
 
-VERDICTS: Verdicts = {TryLater: Retry(timedelta(seconds=1), most=timedelta(seconds=8)), Refused: GiveUp()}
+VERDICTS: dict[type[WorkFailed], Retry | GiveUp] = {
+    TryLater: Retry(timedelta(seconds=1), most=timedelta(seconds=8)),
+    Refused: GiveUp(),
+    QuotaUsedUp: GiveUp(),
+}
 DECLARED = {name: Stage[Tools](name, VERDICTS) for name in STAGES}
 
 
 async def work(attempt: Attempt, tools: Tools) -> Record:
     """A paid call: it takes a while, and it succeeds, fails for now or fails for good."""
     call = await tools.begin_call(attempt)
-    seconds, refused, failed = tools.roll()
-    await asyncio.sleep(seconds)
+    roll = tools.roll()
+    await asyncio.sleep(roll.seconds)
     await tools.gate()
-    usage = Usage(provider="chance", model="dice", request_ids=(str(call),))
-    if refused:
-        raise Refused(usage=usage)
-    if failed:
-        raise TryLater(usage=usage)
+    usage = USAGE.model_copy(update={"request_ids": (str(call),)})
+    if roll.failure is not None:
+        raise roll.failure(usage=usage, retry_after=timedelta(seconds=roll.retry_after_s))
     tools.succeeded(attempt.work)
-    return _record(attempt, usage)
+    return replace(ANSWERS[attempt.work], run=attempt.run, attempt=attempt.number, usage=usage)
 
 
 for _name, _kinds in STAGES.items():
-    for _kind in _kinds:
+    for _kind in sorted(_kinds):
         DECLARED[_name].does(_kind)(work)
 
-
-def _record(attempt: Attempt, usage: Usage) -> Record:
-    claim = WorkClaimed(work=attempt.work, run=attempt.run, attempt=attempt.number, worker="")
-    return replace(record(answer(claim)), usage=usage)
+USAGE = Usage(provider="chance", model="dice")
+ANSWERS: dict[Work, Record] = {
+    work: record(answer(WorkClaimed(work=work, run=1, attempt=1, worker=""))) for work in Work
+}
+"""What each work makes: made once, as making it takes longer than all that the runner does with it."""
