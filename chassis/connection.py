@@ -92,7 +92,8 @@ class _Client(Client):
 
     async def _read_loop(self) -> None:
         await super()._read_loop()
-        if self.is_connected and self._reading_task is asyncio.current_task():  # nothing else has noticed that it ended
+        this = self._reading_task  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if self.is_connected and this is asyncio.current_task():  # nothing else has noticed that it ended
             log.error("connection made anew", why="something came that cannot be read")
             await self._process_op_err(ProtocolError())
 

@@ -11,6 +11,7 @@ from chassis.jetstream_log import BATCH, Entry, LogState
 from contracts.envelope import Recorded
 from contracts.events import Event
 from contracts.subjects import WorkflowKey
+from services.projector.log.nodes import Nodes
 from services.projector.projector import Projector
 from services.projector.verify.books import Unfit, counter_differences, quarantine_differences
 from services.projector.verify.comparing import archive_differences, row_differences
@@ -46,6 +47,10 @@ class ReadLog:
         count = self._world.log.position
         return LogState(min(1, count), count, count)
 
+    async def end(self) -> int:
+        """See JetStreamLog."""
+        return (await self.state()).last
+
     async def read(self, after: int, most: int = BATCH) -> list[Entry]:
         """See JetStreamLog."""
         await self._host.step()
@@ -56,6 +61,21 @@ class ReadLog:
         return entries
 
 
+class Absent:
+    """In the place of the guard and of the refolder, whose log and database are real ones in tests of their own."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def refuse_doubt(self) -> None:
+        """See Guard."""
+
+    async def watch(self, _: object) -> None:
+        """See Guard."""
+
+    async def serve(self) -> None:
+        """See Refolder."""
+
+
 class ProjectorProcess(Host):
     """One life of one projector."""
 
@@ -63,8 +83,8 @@ class ProjectorProcess(Host):
         super().__init__(world, f"projector-{number}")
         self.number, self.wire = number, Wire(self)
         self._sessions: list[Session] = []
-        with patch.object(module, "JetStreamLog", lambda _: ReadLog(self)):  # pyright: ignore
-            projector = Projector(cast(Connection, self.wire), self.name)
+        with patch.multiple(module, JetStreamLog=lambda _: ReadLog(self), Guard=Absent, Refolder=Absent):  # pyright: ignore
+            projector = Projector(cast(Connection, self.wire), self.name, Nodes((), "", ""))
         self.run(projector.run())
 
     async def connect(self) -> Session:
