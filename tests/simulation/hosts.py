@@ -19,6 +19,7 @@ class Host:
     def __init__(self, world: "World", name: str) -> None:
         self.world, self.name = world, name
         self.alive = True
+        self.died: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.frozen_until = 0.0
         self.muted_until = 0.0
         self._tasks: dict[asyncio.Task[Any], None] = {}  # in order: a set of tasks would differ from run to run
@@ -44,6 +45,8 @@ class Host:
     def die(self) -> None:
         """Nothing that it was at reaches the world any more."""
         self.alive = False
+        if not self.died.done():
+            self.died.set_result(None)
         for task in list(self._tasks):
             task.cancel()
 

@@ -91,7 +91,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def run_forever(self) -> None:
         """Runs until `stop`. What a callback raises ends it: in a simulation nothing may go wrong unseen."""
         self._runs, hooks = True, sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(finalizer=self._finish)
+        firstiter = cast(Any, self)._asyncgen_firstiter_hook  # of BaseEventLoop: it closes who is still open in the end
+        sys.set_asyncgen_hooks(firstiter, self._finish)
         events._set_running_loop(self)
         try:
             while self._runs:

@@ -32,6 +32,7 @@ class Mortal:
 
     def __init__(self, connection: Connection, requests: int) -> None:
         self._connection, self._left = connection, requests
+        self.has_cluster = connection.has_cluster
 
     async def ask(self, subject: str, payload: bytes, **options: Any) -> Msg:
         self._left -= 1
