@@ -243,8 +243,8 @@ STAGE_KILLS = {"pull", "claim", "call", "answer", "append", "append-sent"}
 
 def plan(*, seed: int, workflows: int, faults: Sequence[str], nodes: int = 1, planted: str | None = None) -> Plan:
     """Draws the plan. Raises NoSuchFault."""
-    chance = random.Random(f"{seed} {workflows} {','.join(faults)} {nodes}")
-    kinds = wanted(faults, nodes)
+    kinds = kinds_of(faults, nodes)
+    chance = random.Random(f"{seed} {workflows} {','.join(kinds)} {nodes}")
     occurrences = [kind for kind in kinds for _ in range(times(kind, kinds, workflows))]
     chance.shuffle(occurrences)
     last = {"everything", "rollback"}
@@ -253,7 +253,7 @@ def plan(*, seed: int, workflows: int, faults: Sequence[str], nodes: int = 1, pl
     return Plan(seed, workflows, tuple(kinds), nodes, planted, tuple(steps), draw_wishes(chance, seed, workflows))
 
 
-def wanted(faults: Sequence[str], nodes: int) -> list[str]:
+def kinds_of(faults: Sequence[str], nodes: int) -> list[str]:
     """The kinds that are asked for. Raises NoSuchFault."""
     kinds: list[str] = []
     for name in faults:
