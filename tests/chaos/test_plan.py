@@ -66,6 +66,9 @@ class TestAPlan:
         assert any(wish.leaves_at for wish in wishes)
         assert any(wish.pause_s for wish in wishes)
 
+    def test_nobody_cancels_where_every_workflow_has_to_be_completed(self) -> None:
+        assert not any(wish.cancels_at for wish in drawn(1, "kills", workflows=100).wishes)
+
     def test_exactly_one_brief_holds_the_canary(self) -> None:
         assert sum(wish.has_canary for wish in drawn(1).wishes) == 1
 
