@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from contracts.services import GATEWAY, ILLUSTRATOR, PROJECTOR, STAGES, WRITER
@@ -246,17 +246,20 @@ STAGE_KILLS = {"pull", "claim", "call", "answer", "append", "append-sent"}
 
 def plan(*, seed: int, workflows: int, faults: Sequence[str], nodes: int = 1, planted: str | None = None) -> Plan:
     """Draws the plan. Raises NoSuchFault."""
-    chance = random.Random(f"{seed} {workflows} {','.join(faults)} {nodes}")
-    kinds = wanted(faults, nodes)
+    kinds = kinds_of(faults, nodes)
+    chance = random.Random(f"{seed} {workflows} {','.join(kinds)} {nodes}")
     occurrences = [kind for kind in kinds for _ in range(times(kind, kinds, workflows))]
     chance.shuffle(occurrences)
     last = {"everything", "rollback"}
     occurrences.sort(key=lambda kind: kind in last)
     steps = [Step(number, kind, *KINDS[kind].draw(chance)) for number, kind in enumerate(occurrences, start=1)]
-    return Plan(seed, workflows, tuple(kinds), nodes, planted, tuple(steps), draw_wishes(chance, seed, workflows))
+    wishes = draw_wishes(chance, seed, workflows)
+    if "kills" in kinds:  # there, every workflow has to be completed
+        wishes = tuple(replace(wish, cancels_at=None) for wish in wishes)
+    return Plan(seed, workflows, tuple(kinds), nodes, planted, tuple(steps), wishes)
 
 
-def wanted(faults: Sequence[str], nodes: int) -> list[str]:
+def kinds_of(faults: Sequence[str], nodes: int) -> list[str]:
     """The kinds that are asked for. Raises NoSuchFault."""
     kinds: list[str] = []
     for name in faults:

@@ -18,7 +18,7 @@ from chaos import collect, sums
 from chaos.clients import Crowd
 from chaos.faults import LANES, STRIKES
 from chaos.ground import CannotStart, Ground
-from chaos.plan import Plan, Step
+from chaos.plan import ALL, Plan, Step, kinds_of
 from chaos.records import Records
 from chaos.wire.proxy import until
 from chassis.connection import NoAnswer
@@ -266,5 +266,8 @@ def plan_in_words(plan: Plan) -> list[str]:
 def repeated(wanted: Wanted) -> str:
     """The command that makes the same run again."""
     plan = wanted.plan
-    more = (f" --nodes {plan.nodes}" if plan.nodes > 1 else "") + (f" --plant {plan.planted}" if plan.planted else "")
-    return f"./run chaos --seed {plan.seed} --workflows {plan.workflows} --faults {','.join(plan.faults)}{more}"
+    faults = ALL if plan.faults == tuple(kinds_of([ALL], plan.nodes)) else ",".join(plan.faults)
+    more = [f"--nodes {plan.nodes}"] * (plan.nodes > 1) + [f"--plant {plan.planted}"] * bool(plan.planted)
+    slow = f"--latency {wanted.latency_s:g}"
+    asked = f"./run chaos --seed {plan.seed} --workflows {plan.workflows} --faults {faults} {slow}"
+    return " ".join((asked, *more))

@@ -20,14 +20,17 @@ Attempt = tuple[int, int]
 
 
 def in_words(folder: Path) -> list[str]:
-    """A few lines about calls of the model."""
+    """A few lines about workflows, and about calls of the model."""
     calls, killed = lines(folder / "calls.jsonl"), killed_processes(lines(folder / "happened.jsonl"))
     works = Works(lines(folder / "log.jsonl"), killed)
     answered = [call for call in calls if call["outcome"] == ANSWERED]
     lost = sum(call["outcome"] == GONE for call in calls)
     beyond = sum(works.beyond(*key, paid=count) for key, count in counted(answered).items())
     share = beyond / len(calls) if calls else 0.0
+    statuses = Counter(row["status"] for row in json.loads((folder / "tables.json").read_text())["workflows"])
+    ends = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
     return [
+        f"{statuses.total()} workflows: {ends}",
         f"the model was called {len(calls)} times: {len(answered)} answered, {lost} lost their process",
         f"paid twice beyond the calls in flight at a kill: {beyond} of {len(calls)} calls ({share:.2%})",
     ]

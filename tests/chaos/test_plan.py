@@ -1,7 +1,9 @@
 """The plan of a chaos run: drawn from the seed alone, and drawing every kind of fault sooner or later."""
 
+import argparse
 import json
 import random
+import shlex
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 
 from chaos.faults import LANES, STRIKES
 from chaos.plan import ALL, KINDS, MODEL_FAULTS, NoSuchFault, Plan, draw_model, plan
+from chaos.run import Wanted, repeated
 from local.standin.faults import Do, When
+from local.verbs import add_chaos
 
 SEEDS = st.integers(min_value=0, max_value=2**24)
 
@@ -22,6 +26,21 @@ class TestAPlan:
     @given(SEEDS)
     def test_the_same_seed_draws_the_same_plan(self, seed: int) -> None:
         assert drawn(seed) == drawn(seed)
+
+    @given(SEEDS, st.sampled_from([1, 3]))
+    def test_all_faults_named_one_by_one_draw_the_plan_of_all(self, seed: int, nodes: int) -> None:
+        whole = drawn(seed, nodes=nodes)
+        assert drawn(seed, *whole.faults, nodes=nodes) == whole
+
+    @given(SEEDS, st.sampled_from([(ALL,), ("kills",), ("zombie", "nats-killed")]))
+    def test_the_command_that_is_told_in_the_end_draws_it_again(self, seed: int, faults: tuple[str, ...]) -> None:
+        first = drawn(seed, *faults)
+        words = shlex.split(repeated(Wanted(first, None, 0.5)))
+        parser = argparse.ArgumentParser()
+        add_chaos(parser)
+        chosen = parser.parse_args(words[2:])
+        again = plan(seed=chosen.seed, workflows=chosen.workflows, faults=chosen.faults.split(","), nodes=chosen.nodes)
+        assert again == first
 
     def test_another_seed_draws_another_plan(self) -> None:
         assert len({str(drawn(seed).steps) for seed in range(20)}) == 20
@@ -46,6 +65,9 @@ class TestAPlan:
         assert any(wish.cancels_at for wish in wishes)
         assert any(wish.leaves_at for wish in wishes)
         assert any(wish.pause_s for wish in wishes)
+
+    def test_nobody_cancels_where_every_workflow_has_to_be_completed(self) -> None:
+        assert not any(wish.cancels_at for wish in drawn(1, "kills", workflows=100).wishes)
 
     def test_exactly_one_brief_holds_the_canary(self) -> None:
         assert sum(wish.has_canary for wish in drawn(1).wishes) == 1
