@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from chassis.event_store import StoreUnavailable
@@ -32,7 +33,8 @@ async def damage(press: Press, what: Callable[[Path], None], *, then: signal.Sig
     (block,) = press.running.log_blocks
     what(block)
     os.kill(pid, then)
-    os.kill(pid, signal.SIGCONT)
+    with suppress(ProcessLookupError):  # one that is killed may be gone already
+        os.kill(pid, signal.SIGCONT)
 
     async def is_back() -> bool:
         try:
