@@ -129,7 +129,10 @@ class Prober:
 
     async def connect(self, plant: Plant, user: str) -> None:
         await self.client.connect(
-            plant.running.nats_url, user=user, password=plant.running.passwords[user], error_cb=self._note
+            plant.running.nats_url.split(","),
+            user=user,
+            password=plant.running.passwords[user],
+            error_cb=self._note,
         )
 
     async def refused(self) -> set[str]:

@@ -60,7 +60,7 @@ class TestStages:
         working = asyncio.create_task(consumer.run())
 
         async def are_held() -> bool:
-            return (await standing(gateway)).waiting == 1
+            return consumer.busy == 2 and (await standing(gateway)).waiting == 1
 
         await until(are_held, "two are in hand", within_s=PATIENCE_S)
         told = await standing(gateway)
@@ -109,6 +109,7 @@ class TestTheLog:
         assert (await log_standing(await own_plant.connect(GATEWAY), timeout_s=PATIENCE_S)).bytes_max is None
 
     async def test_missing_log_has_a_name_of_its_own(self, bare_plant: Plant) -> None:
+        await bare_plant.api("INFO")  # a cluster has first to agree who leads
         with pytest.raises(LogNotSetUp):
             await log_standing(await bare_plant.connect(GATEWAY), timeout_s=PATIENCE_S)
 
