@@ -11,7 +11,6 @@ from chassis.stage import Attempt
 from contracts.events import Event, WorkClaimed
 from contracts.subjects import WorkflowKey
 from contracts.works import Work
-from tests.simulation.accounts import STAGE_OF
 from tests.simulation.consumers import Consumer, Message
 from tests.simulation.hosts import Host
 from tests.simulation.log import Store
@@ -209,11 +208,6 @@ class Held:
 
 HELD: ContextVar[Held] = ContextVar("HELD")
 """The delivery that the running code works on."""
-
-
-def stage_of(work: Work) -> str:
-    """The stage that does this work."""
-    return STAGE_OF[work.kind]
 
 
 def _no_streams(key: WorkflowKey, claimed: WorkClaimed) -> Say:
