@@ -47,7 +47,7 @@ class Client:
         while True:
             gateway = self.world.random.choice(self.world.gateways)
             self._socket = gateway.run(self._follow(gateway))
-            await asyncio.wait([self._socket])
+            await asyncio.wait([self._socket, gateway.gone], return_when=asyncio.FIRST_COMPLETED)
             await asyncio.sleep(self.world.random.uniform(0, 3))
 
     async def _follow(self, gateway: Gateway) -> None:

@@ -21,6 +21,7 @@ class Host:
         self.alive = True
         self.frozen_until = 0.0
         self.muted_until = 0.0
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: dict[asyncio.Task[Any], None] = {}  # in order: a set of tasks would differ from run to run
 
     @property
@@ -44,6 +45,7 @@ class Host:
     def die(self) -> None:
         """Nothing that it was at reaches the world any more."""
         self.alive = False
+        self.gone.set_result(None)
         for task in list(self._tasks):
             task.cancel()
 
