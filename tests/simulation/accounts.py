@@ -1,7 +1,7 @@
 """The account of one workflow: what the simulation itself knows of it, beside what the code under test says."""
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chassis.event_store import History
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 CHANGES_NOTHING_DUE = (WorkClaimed, AttemptFailed, WorkflowCompleted, WorkflowFailed, WorkflowCancelled)
 """Events after which nothing is due that was not due before."""
 
+ROUNDING = timedelta(milliseconds=1)
+"""Virtual time is finer than a date."""
+
 STAGE_OF = {kind: stage for stage, kinds in STAGES.items() for kind in kinds}
 
 
@@ -41,6 +44,7 @@ class Account:
         self.unsettled: dict[str, set[int]] = {stage: set() for stage in STAGES}
         self.excuses = Counter[str]()
         self.calls: dict[int, Work] = {}
+        self.listens_at: dict[int, datetime] = {}  # by call: when the model may be asked again
         self._rules, self._ids = HistoryRules(), set[str]()
         self._retry_at: dict[Work, datetime] = {}
         self._by_kind = {kind: self.unsettled[stage] for kind, stage in STAGE_OF.items()}
@@ -80,9 +84,11 @@ class Account:
 
     def _check_retries(self, recorded: Recorded[Event]) -> None:
         match recorded.event:
-            case AttemptFailed(work=work, error=error, retry_at=retry_at):
+            case AttemptFailed(work=work, error=error, retry_at=retry_at, usage=usage):
                 if error.code in NEVER_RETRIED:
                     raise Broken(f"{work} is to be tried again after {error.code}")
+                if usage and any(retry_at + ROUNDING < self.listens_at[int(call)] for call in usage.request_ids):
+                    raise Broken(f"{work} is to be tried again before the model listens")
                 self._retry_at[work] = retry_at
             case WorkClaimed(work=work):
                 if recorded.recorded_at < (retry_at := self._retry_at.pop(work, recorded.recorded_at)):

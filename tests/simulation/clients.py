@@ -47,8 +47,7 @@ class Client:
         while True:
             gateway = self.world.random.choice(self.world.gateways)
             self._socket = gateway.run(self._follow(gateway))
-            # A gateway that died closes the socket, however much it had still wanted to do.
-            await asyncio.wait([self._socket, gateway.died], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([self._socket, gateway.gone], return_when=asyncio.FIRST_COMPLETED)
             await asyncio.sleep(self.world.random.uniform(0, 3))
 
     async def _follow(self, gateway: Gateway) -> None:

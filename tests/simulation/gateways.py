@@ -57,7 +57,7 @@ class Wire:
             return
         mix = self._world.mix
         for heard in tuple(listeners):
-            if not self._world.happens(mix.lose_live):
+            if self._world.random.random() >= mix.lose_live:  # also when the faults are over: it was never promised
                 self._carry(heard, recorded, late=self._world.happens(mix.delay_live))
             if self._world.happens(mix.double_live):
                 self._carry(heard, recorded, late=True)

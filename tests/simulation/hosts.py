@@ -19,9 +19,9 @@ class Host:
     def __init__(self, world: "World", name: str) -> None:
         self.world, self.name = world, name
         self.alive = True
-        self.died: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.frozen_until = 0.0
         self.muted_until = 0.0
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: dict[asyncio.Task[Any], None] = {}  # in order: a set of tasks would differ from run to run
 
     @property
@@ -45,8 +45,7 @@ class Host:
     def die(self) -> None:
         """Nothing that it was at reaches the world any more."""
         self.alive = False
-        if not self.died.done():
-            self.died.set_result(None)
+        self.gone.set_result(None)
         for task in list(self._tasks):
             task.cancel()
 

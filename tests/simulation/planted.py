@@ -144,8 +144,19 @@ def a_quota_that_is_used_up_is_retried() -> AbstractContextManager[object]:
 
 
 @plant
-def a_retry_before_its_time() -> AbstractContextManager[object]:
+def a_retry_after_that_is_not_heeded() -> AbstractContextManager[object]:
     """The other side has said when it will listen again."""
+    delay = Retry.delay
+
+    def as_always(self: Retry, attempt: int, _: timedelta) -> timedelta:
+        return delay(self, attempt, timedelta(0))
+
+    return patch.object(Retry, "delay", as_always)
+
+
+@plant
+def a_retry_before_its_time() -> AbstractContextManager[object]:
+    """The log says when the next attempt is due."""
 
     def impatient(state: Workflow, kinds: Any, memory: Memory, now: datetime) -> Step:
         return next_step(state, kinds, memory, now + timedelta(seconds=2))

@@ -11,7 +11,6 @@ from chassis.stage import Attempt
 from contracts.events import Event, WorkClaimed
 from contracts.subjects import WorkflowKey
 from contracts.works import Work
-from tests.simulation.accounts import STAGE_OF
 from tests.simulation.consumers import Consumer, Message
 from tests.simulation.hosts import Host
 from tests.simulation.log import Store
@@ -120,8 +119,14 @@ class StageProcess(Host):
         """See Tools."""
         HELD.get().successes.append(work)
 
-    def roll(self) -> Roll:
-        """See Tools."""
+    def roll(self, call: int) -> Roll:
+        """See Tools. When the model will listen again is noted: it may not be asked before."""
+        rolled = self._rolled()
+        answered = self.world.now() + timedelta(seconds=rolled.seconds)
+        HELD.get().message.account.listens_at[call] = answered + timedelta(seconds=rolled.retry_after_s)
+        return rolled
+
+    def _rolled(self) -> Roll:
         chance, mix = self.world.random, self.world.mix
         seconds = chance.choice((0.1, 0.1, 1, 1, 2, 6)) * chance.uniform(0.5, 1.5)
         dice = chance.random()
@@ -209,11 +214,6 @@ class Held:
 
 HELD: ContextVar[Held] = ContextVar("HELD")
 """The delivery that the running code works on."""
-
-
-def stage_of(work: Work) -> str:
-    """The stage that does this work."""
-    return STAGE_OF[work.kind]
 
 
 def _no_streams(key: WorkflowKey, claimed: WorkClaimed) -> Say:

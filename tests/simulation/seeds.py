@@ -4,8 +4,9 @@ import gc
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
+from tests.simulation.telling import Tell, Violation
 from tests.simulation.virtual_time import run_virtually
-from tests.simulation.world import Tell, Violation, World
+from tests.simulation.world import World
 
 COLLECT_EVERY = 20
 

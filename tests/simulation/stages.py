@@ -54,8 +54,8 @@ class Tools(Protocol):
         """Where a frozen process waits and a dead one ends."""
         ...
 
-    def roll(self) -> Roll:
-        """Throws the dice for one call."""
+    def roll(self, call: int) -> Roll:
+        """Throws the dice for this call."""
         ...
 
 
@@ -70,7 +70,7 @@ DECLARED = {name: Stage[Tools](name, VERDICTS) for name in STAGES}
 async def work(attempt: Attempt, tools: Tools) -> Record:
     """A paid call: it takes a while, and it succeeds, fails for now or fails for good."""
     call = await tools.begin_call(attempt)
-    roll = tools.roll()
+    roll = tools.roll(call)
     await asyncio.sleep(roll.seconds)
     await tools.gate()
     usage = USAGE.model_copy(update={"request_ids": (str(call),)})

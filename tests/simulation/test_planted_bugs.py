@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.architecture.source import ROOT
 from tests.simulation.planted import PLANTED
 from tests.simulation.seeds import simulate
 
@@ -12,3 +13,8 @@ SEEDS_MAX = 10
 def test_planted_bug_is_found_within_ten_seeds(bug: str) -> None:
     with PLANTED[bug]():
         assert any(simulate(seed) for seed in range(SEEDS_MAX))
+
+
+def test_page_lists_every_planted_bug() -> None:
+    listed = (ROOT / "docs" / "reliability-simulation.md").read_text().splitlines()
+    assert [bug for bug in PLANTED if not any(line.startswith(f"| {bug} |") for line in listed)] == []

@@ -6,7 +6,7 @@ A failing seed is told with the history that shows it, and replays exactly: pyth
 import pytest
 
 from tests.simulation.seeds import simulate, simulate_all
-from tests.simulation.world import Trace
+from tests.simulation.telling import Trace
 
 SEEDS = 1_000
 BATCH = 50

@@ -9,12 +9,10 @@ model is numbered, and an outcome in the log names its call, so that calls which
 """
 
 import asyncio
-import hashlib
 import itertools
 import random
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -43,29 +41,11 @@ from tests.simulation.postgres import Database, Session
 from tests.simulation.processes import StageProcess
 from tests.simulation.projectors import ProjectorProcess, check_tables
 from tests.simulation.rules import Broken, BrokenWorkflow
+from tests.simulation.telling import Tell, Violation, words
 
 WORKFLOWS = 50
 HORIZON_S = 400.0
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
-Tell = Callable[[int | None, str], None]
-"""Is told every step as a line, with the number of its workflow, where it is of one."""
-
-
-@dataclass(frozen=True)
-class Violation:
-    """What broke first, in which workflow, and its history until then."""
-
-    seed: int
-    what: str
-    workflow: int | None
-    history: tuple[str, ...]
-
-    def __str__(self) -> str:
-        of = "" if self.workflow is None else f", workflow {self.workflow}"
-        only = "" if self.workflow is None else f" --workflow {self.workflow}"
-        again = f"replay it with: python -m tests.simulation.replay {self.seed}{only}"
-        return "\n".join([f"seed {self.seed}{of}: {self.what}", *(f"    {line}" for line in self.history), again])
 
 
 class World:
@@ -190,7 +170,7 @@ class World:
         if account is None:
             account = self.accounts[recorded.key] = Account(self.log, recorded.key, len(self.accounts))
         if self._tell is not None:
-            self.say(recorded.key, "LOG", recorded.position, _words(recorded))
+            self.say(recorded.key, "LOG", recorded.position, words(recorded))
         if isinstance(recorded.event, WorkflowRequested):
             self._note_wish(recorded.event, recorded.key)
         elif self.happens(self.mix.newer):
@@ -230,7 +210,7 @@ class World:
         """Notes the first violation; the run ends with it."""
         if self.broken is None:
             account = self.accounts.get(key) if key else None
-            history = tuple(_words(one) for one in account.history.recorded) if account else ()
+            history = tuple(words(one) for one in account.history.recorded) if account else ()
             self.broken = Violation(self.seed, what, account.number if account else None, history)
             self.say(key, "BROKEN", what)
 
@@ -241,19 +221,6 @@ class World:
             self._tell(number, " ".join(map(str, (f"{self.time():8.3f}", "-" if number is None else number, *words))))
 
 
-class Trace:
-    """The hash of all that happened in a run: two runs of a seed give the same."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-
-    def __call__(self, _: int | None, line: str) -> None:
-        self._hash.update(line.encode())
-
-    def __str__(self) -> str:
-        return self._hash.hexdigest()
-
-
 L = TypeVar("L", bound=Host)
 
 
@@ -261,10 +228,3 @@ def _replace(lives: list[L], life: L) -> None:
     """The new life takes the place of the one before."""
     place = next((place for place, one in enumerate(lives) if one.name == life.name), len(lives))
     lives[place : place + 1] = [life]
-
-
-def _words(recorded: Recorded[Event]) -> str:
-    """An event in a line: its revision, its type, and what it is about."""
-    told = ("work", "run", "attempt", "platform", "worker", "retry_at")
-    about = [f"{name}={value}" for name in told if (value := getattr(recorded.event, name, None)) is not None]
-    return " ".join([str(recorded.revision), recorded.event.type, *about])
