@@ -14,7 +14,7 @@ from tests.waiting import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("kills")]
 
-WORKFLOWS = 20
+WORKFLOWS = 10
 STAGES = ("research", "writer", "illustrator")
 CALL_S = 0.6
 
@@ -30,7 +30,7 @@ def check_all(closed: dict[str, list[Read]]) -> None:
         assert len(made) == 5
 
 
-async def start_twenty(system: System) -> list[str]:
+async def start_all(system: System) -> list[str]:
     wishes = {"research": True, "platforms": ["linkedin", "x"]}
     return [await system.request(f"Topic number {number}", **wishes) for number in range(WORKFLOWS)]
 
@@ -38,7 +38,7 @@ async def start_twenty(system: System) -> list[str]:
 async def test_each_stage_killed_three_times_loses_nothing() -> None:
     with temporary_folder() as folder:
         async with System(folder / "data", environment={"PRESSROOM_STANDIN_LATENCY_S": str(CALL_S)}) as system:
-            ids = await start_twenty(system)
+            ids = await start_all(system)
 
             async def a_call_runs(kind: str) -> bool:
                 return any(call.kind == kind and call.ended_at is None for call in await system.standin.calls())
@@ -85,7 +85,7 @@ async def test_two_processes_of_every_stage_share_the_work_and_may_come_and_go()
         scale = ",".join(f"{stage}=2" for stage in STAGES)
         environment = {"PRESSROOM_STANDIN_LATENCY_S": str(CALL_S), "PRESSROOM_CONCURRENCY": "2"}
         async with System(folder / "data", "--scale", scale, environment=environment) as system:
-            ids = await start_twenty(system)
+            ids = await start_all(system)
             await system.until_event(ids[0], "work-claimed", work="blog")
             third = await asyncio.create_subprocess_exec(
                 *system.one_more("writer"), stdout=-3, stderr=asyncio.subprocess.PIPE
@@ -114,7 +114,7 @@ async def until_said(words: asyncio.StreamReader, wanted: str) -> None:
 async def test_killed_servers_under_running_workflows_lose_nothing() -> None:
     with temporary_folder() as folder:
         async with System(folder / "data", environment={"PRESSROOM_STANDIN_LATENCY_S": str(CALL_S)}) as system:
-            ids = await start_twenty(system)
+            ids = await start_all(system)
             for server, milestone in (("nats", "research-completed"), ("s3", "blog-written"), ("nats", "blog-written")):
                 await system.until_event(random.choice(ids), milestone)
                 await system.kill_and_see_it_back(system.a_nats_server() if server == "nats" else server)

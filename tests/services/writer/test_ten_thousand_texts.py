@@ -19,6 +19,9 @@ from services.writer.platforms import cut, limit, measure, overrun
 EXAMPLES, TEXTS_OF_AN_EXAMPLE = 500, 20
 """Ten thousand together. Twenty texts of the same pieces take little longer than one: the choice takes the time."""
 
+EXAMPLES_EACH_TIME = 50
+"""A tenth of them, for each run of the tests; all of them with `./run test -m long`."""
+
 NEAR_THE_LIMIT = {
     Platform.X: 6,
     Platform.BLUESKY: 8,
@@ -109,8 +112,21 @@ def is_storable(text: str) -> bool:
 
 @pytest.mark.parametrize("platform", Platform)
 @given(pieces, st.integers(0, 2**32))
+@settings(max_examples=EXAMPLES_EACH_TIME, derandomize=True, deadline=None)
+def test_a_thousand_texts_may_be_posted_whole(platform: Platform, pieces: list[str], seed: int) -> None:
+    check(platform, pieces, seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("platform", Platform)
+@given(pieces, st.integers(0, 2**32))
 @settings(max_examples=EXAMPLES, derandomize=True, deadline=None)
 def test_ten_thousand_texts_may_be_posted_whole(platform: Platform, pieces: list[str], seed: int) -> None:
+    check(platform, pieces, seed)
+
+
+def check(platform: Platform, pieces: list[str], seed: int) -> None:
+    """Cuts every text that these pieces make."""
     for text in texts(platform, pieces, random.Random(seed)):
         left = cut(platform, text)
         assert may_be_posted(platform, left), text
