@@ -14,7 +14,7 @@ from typing import Any, cast
 from chassis.connection import Connection, NoAnswer
 from chassis.event_store import NotAllowed
 from chassis.jetstream_log import BUCKET, EPOCH, RESTORING, is_closed
-from chassis.jetstream_store import STREAM, WRONG_LAST_SEQUENCE
+from chassis.jetstream_store import STREAM, WRITE_IN_FLIGHT, WRONG_LAST_SEQUENCE
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
 from chassis.topology import SET_UP, bucket, closed_stream, consumer, consumer_create, stream
@@ -28,8 +28,9 @@ PATIENCE_S, TRY_AGAIN_S, SILENCE_S = 40.0, 0.2, 1.5
 What is asked while nobody leads is lost: so silence is waited for no longer than that, and all that set-up asks for is
 safe to ask for again."""
 
-NOT_READY = (10004, 10005, 10008, 10009, 10118, 10119)
-"""JetStream's codes for it: the cluster or the stream has no leader at the moment, or lacks servers."""
+NOT_READY = (10004, 10005, 10008, 10009, 10118, 10119, WRITE_IN_FLIGHT)
+"""JetStream's codes for it: the cluster or the stream has no leader at the moment, or lacks servers; or
+another set-up writes the very same, and it is soon known whether it was first."""
 
 UNDER_WAY_S, LOOK_AGAIN_S = 2.0, 0.1
 """Another set-up makes the log right after its id, within milliseconds on one server. Later it has crashed."""

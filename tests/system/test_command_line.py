@@ -96,7 +96,7 @@ async def test_parked_workflows_are_told_and_redriven_and_only_what_is_missing_i
     closed = await system.until_closed(wanted)
     assert {events[-1]["event"] for events in closed.values()} == {"workflow-completed"}
     paid = Counter(call.kind for call in await system.standin.calls() if "parked" in call.topic)
-    assert paid == Counter(blog=2, social=2, scene=4, image=4)  # two workflows; a picture has its scene with it
+    assert paid == Counter(blog=2, social=2, scene=2, image=4)  # two workflows; the scene of a picture is kept
     positions = [events[-1]["position"] for events in closed.values()]
     left = (await system.http.get("/parked", params={"min_position": max(positions)})).json()["items"]
     assert not set(wanted) & {one["workflow_id"] for one in left}
