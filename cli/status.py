@@ -87,7 +87,7 @@ def drawn(told: Json, address: str, troubles: list[str], now: datetime) -> Itera
     if log := told.get("log"):
         yield Text(_log(log))
     if projection := told.get("projection"):
-        yield Text(_projection(projection, now))
+        yield Text(_projection(projection, told.get("log"), now))
 
 
 def _table(*columns: str, numbers_from: int) -> Table:
@@ -146,9 +146,18 @@ def _copy(replica: Json) -> str:
     return f"{server} is current" if replica["is_current"] else f"{server} lacks {count(replica['lag'], 'change')}"
 
 
-def _projection(told: Json, now: datetime) -> str:
+def _projection(told: Json, log: Json | None, now: datetime) -> str:
     moved = moment_of(told.get("moved_at"))
-    lag = f"{count(told['lag'], 'event')} behind" if told["lag"] else "up to date"
     held = f", {count(told['held'], 'workflow')} held" if told.get("held") else ""
     when = f", moved {ago(moved, now)}" if moved else ""
-    return f"Read tables: position {told['position']:,}, {lag}{held}{when}, generation {told['generation']}."
+    return f"Read tables: position {told['position']:,}, {_beside(told['position'], log)}{held}{when}, generation {told['generation']}."
+
+
+def _beside(position: int, log: Json | None) -> str:
+    """Where the tables are beside the log. One that ends before them has lost events."""
+    if log is None:
+        return "the log cannot be told"
+    lag = log["last_position"] - position
+    if lag < 0:
+        return f"{count(-lag, 'event')} more than the log has"
+    return f"{count(lag, 'event')} behind" if lag else "up to date"

@@ -195,6 +195,16 @@ class TestStatus:
         ended = command.run("status")
         assert (ended.code, told in ended.out.splitlines()) == (1, True)
 
+    @pytest.mark.parametrize(
+        ("last", "told"),
+        [(12_395, "up to date"), (12_396, "1 event behind"), (12_390, "5 events more than the log has")],
+    )
+    def test_read_tables_are_told_beside_the_log(
+        self, gateway: Gateway, command: Command, last: int, told: str
+    ) -> None:
+        gateway.workflow = STATUS | {"log": STATUS["log"] | {"last_position": last}}
+        assert f"Read tables: position 12,395, {told}, moved" in command.run("status").out
+
     def test_each_copy_of_the_log_is_told(self, gateway: Gateway, command: Command) -> None:
         in_order: Json = {"is_leader": False, "is_current": True, "is_there": True, "lag": 0}
         copies = [
