@@ -21,7 +21,6 @@ from contracts.services import PROJECTOR
 from contracts.subjects import parse
 from local.postgres import ADMIN
 from local.servers import Running, servers
-from services.projector.log.nodes import Nodes
 from services.projector.projector import Projector
 from services.projector.rebuild import Rebuild
 from services.projector.setup import set_up
@@ -73,9 +72,8 @@ class Bench:
     @asynccontextmanager
     async def projecting(self) -> AsyncGenerator[None]:
         """A projector at work."""
-        nodes = Nodes((self.running.nats_url,), PROJECTOR, self.running.passwords[PROJECTOR])
         working = asyncio.create_task(
-            Projector(await self.connection(PROJECTOR), self.running.postgres_url(PROJECTOR), nodes).run()
+            Projector(await self.connection(PROJECTOR), self.running.postgres_url(PROJECTOR)).run()
         )
         try:
             yield

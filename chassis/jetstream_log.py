@@ -73,13 +73,14 @@ class Entry:
 class LogState:
     """From where to where the log reaches, and how many events it holds; all 0 for an empty one.
 
-    `is_closed`: nobody may read it or append to it, because it is being restored.
+    `is_closed`: nobody may read it or append to it, because it is being restored. `copies`: on how many nodes it is.
     """
 
     first: int
     last: int
     count: int
     is_closed: bool = False
+    copies: int = 1
 
     @property
     def is_whole(self) -> bool:
@@ -107,9 +108,13 @@ class JetStreamLog:
         told = cast(dict[str, Any], json.loads(answer.data))
         if "error" in told:
             raise LogNotSetUp(f"there is no log: {told['error'].get('description')}")
-        state = told["state"]
+        state, config = told["state"], told["config"]
         return LogState(
-            int(state["first_seq"]), int(state["last_seq"]), int(state["messages"]), is_closed(told["config"])
+            int(state["first_seq"]),
+            int(state["last_seq"]),
+            int(state["messages"]),
+            is_closed(config),
+            int(config["num_replicas"]),
         )
 
     async def end(self) -> int:

@@ -150,7 +150,8 @@ def _projection(told: Json, log: Json | None, now: datetime) -> str:
     moved = moment_of(told.get("moved_at"))
     held = f", {count(told['held'], 'workflow')} held" if told.get("held") else ""
     when = f", moved {ago(moved, now)}" if moved else ""
-    return f"Read tables: position {told['position']:,}, {_beside(told['position'], log)}{held}{when}, generation {told['generation']}."
+    where = f"position {told['position']:,}, {_beside(told['position'], log)}"
+    return f"Read tables: {where}{held}{when}, generation {told['generation']}."
 
 
 def _beside(position: int, log: Json | None) -> str:

@@ -36,8 +36,8 @@ found out."""
 LOG = """Compares the log itself with its archive, its second copy in Postgres, or makes it
 whole again from there.
 
-  ./run log verify    says what is missing or different, on every node of NATS;
-                      changes nothing
+  ./run log verify    says what is missing or different, in every copy of the
+                      log; changes nothing
   ./run log restore   says what it would bring back, and what would become of
                       newer events; with --yes it does that. Safe to repeat, also
                       after it was killed: the log stays closed until it is whole

@@ -33,16 +33,25 @@ def damages(record: Record) -> list[Happening]:
 
 def lost(record: Record) -> dict[str, Append]:
     """The acknowledged events that no copy holds any more, and need not: by their ids."""
-    moments = [one.at for one in damages(record)]
-    if not moments:
+    if not damages(record):
         return {}
     kept = {event_id(entry) for entry in record.log} | {event_id(entry) for entry, _ in record.archive}
     return {
         one.ce_id: one
         for one in record.appends
-        if one.phase == "acked" and one.ce_id and one.ce_id not in kept
-        if any(at - ARCHIVED_WITHIN_S <= one.at <= at + ARCHIVED_WITHIN_S for at in moments)
+        if one.phase == "acked" and one.ce_id and one.ce_id not in kept and is_in_doubt(record, one)
     }
+
+
+def is_in_doubt(record: Record, append: Append) -> bool:
+    """Was it acknowledged so shortly before a damage that it may not have been archived: lost, or with what was before
+    it lost, appended at another position?"""
+    return any(abs(append.at - one.at) <= ARCHIVED_WITHIN_S for one in damages(record))
+
+
+def lost_workflows(record: Record) -> set[str]:
+    """The workflows whose very request was lost."""
+    return {one.subject.split(".")[2] for one in lost(record).values() if ".workflow-requested." in one.subject}
 
 
 def unnoticed(record: Record) -> Iterator[Happening]:

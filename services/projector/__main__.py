@@ -13,7 +13,6 @@ from chassis.process import CannotGoOn, connect, stop_signal, worker_name
 from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
 from contracts.services import PROJECTOR
-from services.projector.log.nodes import Nodes
 from services.projector.projector import Projector
 
 log = structlog.get_logger("projector")
@@ -34,7 +33,7 @@ async def project(settings: Settings) -> None:
 
 
 async def _project(connection: Connection, settings: Settings, health: Health, stopped: "asyncio.Future[None]") -> None:
-    projector = Projector(connection, settings.postgres_url.get_secret_value(), Nodes.of(settings))
+    projector = Projector(connection, settings.postgres_url.get_secret_value())
     health.watch(
         nats=lambda: None if connection.is_up else "there is no connection to NATS",
         projection=lambda: projector.trouble,

@@ -20,7 +20,6 @@ from services.projector import archive, generation
 from services.projector.archive import LogInDoubt
 from services.projector.generation import SHAPE, Checkpoint, WrongShape
 from services.projector.log.guard import Guard
-from services.projector.log.nodes import Nodes
 from services.projector.reading import FaithfulReader, OtherLog, refuse_lost
 from services.projector.refolding import Refolder
 from services.projector.writing import Overtaken, apply
@@ -57,10 +56,10 @@ log = structlog.get_logger("projector")
 class Projector:
     """Keeps the live tables true."""
 
-    def __init__(self, nats: Nats, postgres_url: str, nodes: Nodes) -> None:
+    def __init__(self, nats: Nats, postgres_url: str) -> None:
         self._nats, self._log, self._postgres_url = nats, JetStreamLog(nats), postgres_url
         self._news = asyncio.Event()
-        self.guard = Guard(nodes, postgres_url)
+        self.guard = Guard(self._log, postgres_url)
         self.refolder = Refolder(nats, postgres_url, self.guard)
         self._seldom = Seldom()
         self._trouble: str | None = "the tables have not been reached yet"

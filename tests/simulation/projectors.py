@@ -11,7 +11,6 @@ from chassis.jetstream_log import BATCH, Entry, LogState
 from contracts.envelope import Recorded
 from contracts.events import Event
 from contracts.subjects import WorkflowKey
-from services.projector.log.nodes import Nodes
 from services.projector.projector import Projector
 from services.projector.verify.books import Unfit, counter_differences, quarantine_differences
 from services.projector.verify.comparing import archive_differences, row_differences
@@ -84,7 +83,7 @@ class ProjectorProcess(Host):
         self.number, self.wire = number, Wire(self)
         self._sessions: list[Session] = []
         with patch.multiple(module, JetStreamLog=lambda _: ReadLog(self), Guard=Absent, Refolder=Absent):  # pyright: ignore
-            projector = Projector(cast(Connection, self.wire), self.name, Nodes((), "", ""))
+            projector = Projector(cast(Connection, self.wire), self.name)
         self.run(projector.run())
 
     async def connect(self) -> Session:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from chaos.checker import telling
+from chaos.checker.damage import lost_workflows
 from chaos.checker.finding import Finding, Violation, finding
 from chaos.checker.log import CLOSING, Story
 from chaos.checker.record import Record
@@ -21,7 +22,8 @@ SKEWED_S = 1_800.0
 def check(record: Record) -> Finding:
     """What was accepted, held against the ends that stand in the log."""
     accepted = [one for one in record.clients if one.op == "request" and one.phase == "ok" and one.workflow_id]
-    lost = [one for one in accepted if one.workflow_id not in record.by_workflow_id]
+    known = record.by_workflow_id.keys() | lost_workflows(record)
+    lost = [one for one in accepted if one.workflow_id not in known]
     told = [story for story in record.stories.values() if story.request]
     violations = [
         *(

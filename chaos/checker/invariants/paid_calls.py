@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from chaos.checker import telling
-from chaos.checker.damage import lost
+from chaos.checker.damage import lost, lost_workflows
 from chaos.checker.disturbances import Disturbance, disturbances
 from chaos.checker.finding import Finding, Violation, finding
 from chaos.checker.log import CLOSING, Story
@@ -268,10 +268,20 @@ def _is_refused_for_good(call: Call) -> bool:
 def _nobodys(record: Record) -> Iterator[Violation]:
     """Calls for what nobody asked for."""
     topics = {_topic(story.request.topic) for story in record.stories.values() if story.request}
+    topics |= {_topic(topic) for topic in _topics_of_lost(record)}
     for call in record.calls:
         if _topic(call.topic) not in topics:
             told = telling.in_order(telling.calls(record, [call]))
             yield Violation("a call was paid for that no workflow asked for", told)
+
+
+def _topics_of_lost(record: Record) -> Iterator[str]:
+    """What clients asked for whose workflow was lost with the log's store."""
+    gone = lost_workflows(record)
+    asked = {one.id for one in record.clients if one.op == "request" and one.workflow_id in gone}
+    for one in record.clients:
+        if one.id in asked and one.body:
+            yield str(one.body.get("topic", ""))
 
 
 def _topic(topic: str) -> str:

@@ -1,4 +1,4 @@
-"""The guard: looks at start and every minute whether the log is still the one that was archived, on every node.
+"""The guard: looks at start and every minute whether the log is still the one that was archived, in every copy.
 
 epoch + no hole + not shorter + the last archived event + a rolling comparison by hash ──any wrong──> doubt
 
@@ -20,11 +20,10 @@ import structlog
 from chassis.connection import NoAnswer
 from chassis.database import DatabaseUnavailable, DataRefused, named_failures, open_connection
 from chassis.event_store import NotAllowed, StoreUnavailable
-from chassis.jetstream_log import JetStreamLog, LogClosed
+from chassis.jetstream_log import JetStreamLog, LogClosed, LogState
 from services.projector import archive, generation
 from services.projector.archive import LogInDoubt
-from services.projector.log.likeness import Comparison, Piece
-from services.projector.log.nodes import Nodes
+from services.projector.log.likeness import Comparison, Piece, reads_of
 from services.projector.log.wording import told_stretches
 from services.projector.reading import refuse_other_log
 
@@ -38,7 +37,7 @@ AGAIN_S = 5.0
 """While the log is in doubt it is looked at more often, so that work goes on soon after it was restored."""
 
 EVENTS_A_LOOK = 10_000
-"""Compared by hash in one look, on each node. Of a log that is longer, each look takes the next so many."""
+"""Compared by hash in one look; of a log with several copies a part of it. Each look takes the next so many."""
 
 SHARE = 0.1
 """Of the time of a look that is spent on comparing; the projector has the rest."""
@@ -62,9 +61,9 @@ class Guard:
     It stays at what it found wrong until that is right again, and then goes on from there.
     """
 
-    def __init__(self, nodes: Nodes, postgres_url: str) -> None:
-        self._nodes, self._postgres_url = nodes, postgres_url
-        self._compared: dict[str, int] = {}  # by node: up to where the round that is under way has come
+    def __init__(self, log: JetStreamLog, postgres_url: str) -> None:
+        self._log, self._postgres_url = log, postgres_url
+        self._compared = 0  # up to where the round that is under way has come
         self._looking = asyncio.Lock()
         self.doubt: str | None = None
 
@@ -109,42 +108,29 @@ class Guard:
         archived = Archived(checkpoint.epoch, await archive.end(connection, checkpoint.epoch))
         if archived.end == 0:  # nothing has come from any log yet
             return
-        away: StoreUnavailable | NoAnswer | None = None
-        for url in self._nodes.urls:
-            try:
-                async with self._nodes.log_at(url) as node:
-                    await self._look_at(node, self._nodes.name(url), connection, archived)
-            except (StoreUnavailable, NoAnswer) as silent:
-                away = silent
-        if away and self.doubt:  # the node that was in doubt may be the silent one
-            raise away
+        await refuse_other_log(self._log, archived.epoch)
+        state = await self._log.state()
+        _refuse_broken(state, archived.end)
+        comparison = Comparison(self._log, connection, archived.epoch, copies=state.copies)
+        _refuse_unlike(await comparison.piece(archived.end - 1, archived.end))
+        await self._compare_next(comparison, archived.end, EVENTS_A_LOOK // reads_of(state.copies))
 
-    async def _look_at(self, node: JetStreamLog, name: str, connection: "Connection", archived: Archived) -> None:
-        await refuse_other_log(node, archived.epoch)
-        await refuse_broken(node, archived.end)
-        comparison = Comparison(node, connection, archived.epoch)
-        _refuse_unlike(await comparison.piece(archived.end - 1, archived.end), name)
-        await self._compare_next(comparison, name, archived)
-
-    async def _compare_next(self, comparison: Comparison, name: str, archived: Archived) -> None:
-        """Goes on with the round through this node's copy, for as long as one look may."""
-        left = min(EVENTS_A_LOOK, archived.end)
+    async def _compare_next(self, comparison: Comparison, end: int, most: int) -> None:
+        """Goes on with the round through the log, for as many events as one look may."""
+        left = min(most, end)
         while left > 0:
             began = time.monotonic()
-            after = self._compared.get(name, 0)
-            if after >= archived.end:
-                after = 0
-            self._compared[name] = after
-            piece = await comparison.piece(after, min(archived.end, after + left))
-            _refuse_unlike(piece, name)
-            self._compared[name] = piece.upto
-            left -= piece.upto - after
+            if self._compared >= end:
+                self._compared = 0
+            piece = await comparison.piece(self._compared, min(end, self._compared + left))
+            _refuse_unlike(piece)
+            left -= piece.upto - self._compared
+            self._compared = piece.upto
             await asyncio.sleep((time.monotonic() - began) * (1 / SHARE - 1) if left > 0 else 0)
 
 
-async def refuse_broken(node: JetStreamLog, end: int) -> None:
+def _refuse_broken(state: LogState, end: int) -> None:
     """Raises LogInDoubt unless the log begins at 1, has no hole, and reaches this position; LogClosed where it is."""
-    state = await node.state()
     if state.is_closed:
         raise LogClosed
     if state.last < end:
@@ -153,11 +139,10 @@ async def refuse_broken(node: JetStreamLog, end: int) -> None:
         raise LogInDoubt(f"the log has holes: it ends at {state.last} and holds {state.count} events")
 
 
-def _refuse_unlike(piece: Piece, name: str) -> None:
-    where = f" on {name}" if name else ""
+def _refuse_unlike(piece: Piece) -> None:
     if piece.missing:
-        raise LogInDoubt(f"the log{where} cannot give {told_stretches(piece.missing)}, which was archived")
+        raise LogInDoubt(f"the log cannot give {told_stretches(piece.missing)}, which was archived")
     if piece.different:
-        raise LogInDoubt(f"the log{where} holds another event than was archived at {told_stretches(piece.different)}")
+        raise LogInDoubt(f"the log holds another event than was archived at {told_stretches(piece.different)}")
     if piece.unarchived:
-        raise LogInDoubt(f"the archive lacks {told_stretches(piece.unarchived)} of the log{where}")
+        raise LogInDoubt(f"the archive lacks {told_stretches(piece.unarchived)} of the log")

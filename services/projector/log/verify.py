@@ -1,4 +1,4 @@
-"""The command: compares the log with its archive, hash by hash, on every node, and tells what is not the same.
+"""The command: compares the log with its archive, hash by hash, and tells what is not the same.
 
 python -m services.projector.log.verify       (./run log verify)
 """
@@ -18,7 +18,6 @@ from chassis.settings import Settings, load_settings
 from chassis.telemetry import set_up_logs
 from services.projector import archive
 from services.projector.log.likeness import Comparison
-from services.projector.log.nodes import Nodes
 from services.projector.log.wording import told_stretches
 from services.projector.progress import Told, shown
 from services.projector.task import TROUBLE, connected
@@ -27,7 +26,7 @@ from services.projector.verify.wording import count
 if TYPE_CHECKING:
     from chassis.database import Connection
 
-DESCRIPTION = """Compares the log with its archive in Postgres, hash by hash, on every node, and changes nothing.
+DESCRIPTION = """Compares the log with its archive in Postgres, hash by hash, in every copy, and changes nothing.
 Exit code: 0 where they agree, 1 where they do not, 2 where that could not be found out."""
 
 COMMAND_S = 120.0
@@ -40,11 +39,13 @@ class NotComparable(Exception):
 
 
 @dataclass
-class Copy:
-    """One node's copy of the log, beside the archive. The lists of positions rise."""
+class Report:
+    """The log of this epoch beside its archive, which holds it up to `archived`; all lists of positions rise."""
 
-    name: str
+    epoch: str
+    archived: int
     end: int
+    copies: int
     events: int = 0
     missing: list[int] = field(default_factory=list[int])
     different: list[int] = field(default_factory=list[int])
@@ -52,80 +53,51 @@ class Copy:
 
     @property
     def is_whole(self) -> bool:
-        """Does it hold every archived event, and no other in between?"""
+        """Does the log hold every archived event, and no other in between?"""
         return not (self.missing or self.different or self.unarchived)
 
 
-@dataclass(frozen=True)
-class Report:
-    """What was compared: the log of this epoch, up to where it is archived, in each of its copies."""
-
-    epoch: str
-    archived: int
-    copies: list[Copy]
-
-    @property
-    def is_whole(self) -> bool:
-        """Are all copies?"""
-        return all(copy.is_whole for copy in self.copies)
-
-
-async def compare(nodes: Nodes, connection: "Connection", told: Told) -> Report:
-    """Compares every node's copy. Raises NotComparable, and what stands in TROUBLE."""
+async def compare(log: JetStreamLog, connection: "Connection", told: Told) -> Report:
+    """Compares the log. Raises NotComparable, and what stands in TROUBLE."""
     with named_failures():
-        async with nodes.log_at(nodes.urls[0]) as first:
-            report = await _begun(first, connection)
-        for number, url in enumerate(nodes.urls):
-            async with nodes.log_at(url) as node:
-                done = number * report.archived
-                total = len(nodes.urls) * report.archived
-                report.copies.append(await _copy(node, nodes.name(url), connection, report, (told, done, total)))
+        report, after = await _begun(log, connection), 0
+        comparison = Comparison(log, connection, report.epoch, copies=report.copies)
+        while after < report.archived:
+            piece = await comparison.piece(after, report.archived)
+            report.events += len(piece.entries)
+            report.missing += piece.missing
+            report.different += piece.different
+            report.unarchived += piece.unarchived
+            after = piece.upto
+            told(after, report.archived)
         return report
 
 
-async def _begun(node: JetStreamLog, connection: "Connection") -> Report:
-    epoch = await node.epoch()
+async def _begun(log: JetStreamLog, connection: "Connection") -> Report:
+    epoch, state = await log.epoch(), await log.state()
+    if state.is_closed:
+        raise LogClosed
     end = await archive.end(connection, epoch)
     others = await connection.fetchval("SELECT EXISTS (SELECT FROM archive.events WHERE epoch <> $1)", epoch)
     if end == 0 and others:
         raise NotComparable(f"The archive holds nothing of this log ({epoch}), only events of another.")
-    return Report(epoch, end, [])
-
-
-async def _copy(
-    node: JetStreamLog, name: str, connection: "Connection", report: Report, progress: tuple[Told, int, int]
-) -> Copy:
-    told, done, total = progress
-    state = await node.state()
-    if state.is_closed:
-        raise LogClosed
-    copy, comparison, after = Copy(name, state.last), Comparison(node, connection, report.epoch), 0
-    while after < report.archived:
-        piece = await comparison.piece(after, report.archived)
-        copy.events += len(piece.entries)
-        copy.missing += piece.missing
-        copy.different += piece.different
-        copy.unarchived += piece.unarchived
-        after = piece.upto
-        told(done + after, total)
-    return copy
+    return Report(epoch, end, state.last, state.copies)
 
 
 def words(report: Report) -> Iterator[str]:
     """The report, line by line."""
-    yield f"Compared the log {report.epoch} with its archive up to position {report.archived:,}:"
-    for copy in report.copies:
-        where = f"{copy.name}: " if copy.name else ""
-        yield f"  {where}{count(copy.events, 'event')}" + (", no difference" if copy.is_whole else "")
-        for what, positions in (
-            ("lacks what was archived at", copy.missing),
-            ("holds another event than was archived at", copy.different),
-            ("holds what the archive lacks at", copy.unarchived),
-        ):
-            if positions:
-                yield f"  {where}{what} {told_stretches(positions, STRETCHES_TOLD_MAX)}"
-        if copy.end > report.archived:
-            yield f"  {where}{count(copy.end - report.archived, 'newer event')} behind them, not archived yet"
+    copies = f" in {report.copies} copies" if report.copies > 1 else ""
+    yield f"Compared the log {report.epoch}{copies} with its archive up to position {report.archived:,}:"
+    yield f"  {count(report.events, 'event')}" + (", no difference" if report.is_whole else "")
+    for what, positions in (
+        ("cannot give what was archived at", report.missing),
+        ("holds another event than was archived at", report.different),
+        ("holds what the archive lacks at", report.unarchived),
+    ):
+        if positions:
+            yield f"  {what} {told_stretches(positions, STRETCHES_TOLD_MAX)}"
+    if report.end > report.archived:
+        yield f"  {count(report.end - report.archived, 'newer event')} behind them, not archived yet"
     if not report.is_whole:
         yield "`./run log restore` says what it would bring back."
 
@@ -133,9 +105,9 @@ def words(report: Report) -> Iterator[str]:
 async def verify(settings: Settings) -> int:
     """Compares, and tells what came out. -> the exit code"""
     try:
-        async with connected(settings, "log verify", command_timeout_s=COMMAND_S) as (_, database):
+        async with connected(settings, "log verify", command_timeout_s=COMMAND_S) as (log, database):
             with shown("Comparing the log with its archive") as told:
-                report = await compare(Nodes.of(settings), database, told)
+                report = await compare(log, database, told)
     except (NotComparable, *TROUBLE) as wrong:
         return _not_compared(str(wrong))
     except PostgresError as wrong:

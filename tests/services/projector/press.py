@@ -27,7 +27,6 @@ from contracts.subjects import EventSubject, WorkflowKey, parse
 from local.postgres import ADMIN
 from local.servers import Running
 from services.projector.log.guard import Guard
-from services.projector.log.nodes import Nodes
 from services.projector.log.restore.plan import Plan
 from services.projector.log.restore.restoration import Restoration
 from services.projector.progress import Told
@@ -103,10 +102,6 @@ class Press:
         """The whole log, as the projector reads it."""
         return JetStreamLog(await self.connection(PROJECTOR))
 
-    def nodes(self) -> Nodes:
-        """The one node there is, as the projector reaches it."""
-        return Nodes((self.running.nats_url,), PROJECTOR, self.running.passwords[PROJECTOR])
-
     async def api(self, name: str, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What JetStream answers set-up."""
         answer = await (await self.connection(SET_UP)).ask(
@@ -167,7 +162,7 @@ class Press:
     async def projecting(self, postgres_url: str | None = None) -> AsyncGenerator[Projector]:
         """A projector at work, which finds Postgres there."""
         connection = await self.connect(PROJECTOR)
-        projector = Projector(connection, postgres_url or self.running.postgres_url(PROJECTOR), self.nodes())
+        projector = Projector(connection, postgres_url or self.running.postgres_url(PROJECTOR))
         working = asyncio.create_task(projector.run())
         try:
             yield projector
@@ -232,9 +227,9 @@ class Press:
         """Restores the log. -> what was done"""
         return await (await self.restoration()).run()
 
-    def guard(self) -> Guard:
+    async def guard(self) -> Guard:
         """One that looks when a test asks it to."""
-        return Guard(self.nodes(), self.running.postgres_url(PROJECTOR))
+        return Guard(await self.log(), self.running.postgres_url(PROJECTOR))
 
     async def entries(self) -> list[Entry]:
         """The whole log, as far as it can be read."""

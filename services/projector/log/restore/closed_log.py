@@ -7,7 +7,7 @@ makes one that was taken away anew as a closed one, under its old id.
 import asyncio
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from chassis.connection import Connection, NoAnswer
@@ -18,7 +18,7 @@ from chassis.settings import Settings
 from chassis.setup import reconcile
 from chassis.topology import closed_stream, stream
 from contracts.services import STAGES
-from contracts.subjects import restoring
+from contracts.subjects import WorkflowKey, restoring, whose
 
 AT_ONCE = 64
 """Requests under way at the same time. More were no faster."""
@@ -119,8 +119,8 @@ class ClosedLog:
         No fence of our own goes with them: JetStream would store it. Nobody else can write, each subject is taken once,
         and all of it is read again and compared before the log is opened.
         """
-        for first in range(0, len(entries), AT_ONCE):
-            await asyncio.gather(*map(self._append, entries[first : first + AT_ONCE]))
+        for some in side_by_side(entries):
+            await asyncio.gather(*map(self._append, some))
 
     async def _append(self, entry: Entry) -> None:
         told = await self._told(restoring(entry.subject), entry.body, dict(entry.headers) or None)
@@ -152,6 +152,22 @@ class ClosedLog:
         except NoAnswer as silent:
             raise StoreUnavailable(str(silent)) from silent
         return cast(Json, json.loads(answer.data))
+
+
+def side_by_side(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """The entries in order, as many at once as may be under way together: of a workflow never two.
+
+    Their own fences go with them, and several copies hold each against what is stored already, not what is on its way.
+    """
+    some: dict[WorkflowKey, Entry] = {}
+    for entry in entries:
+        key = whose(entry.subject)
+        if key in some or len(some) == AT_ONCE:
+            yield list(some.values())
+            some = {}
+        some[key] = entry
+    if some:
+        yield list(some.values())
 
 
 def _headers(block: bytes) -> dict[str, str]:

@@ -43,6 +43,11 @@ class Plan:
         return self.end + len(self.tail)
 
     @property
+    def is_damaged(self) -> bool:
+        """Is an event that was archived missing, or another one, before the log's own end? In one copy is enough."""
+        return self.intact < min(self.end, self.state.last)
+
+    @property
     def is_filled(self) -> bool:
         """Is the log what it has to become?"""
         return self.intact == self.last and self.keeps_stream
@@ -66,7 +71,9 @@ async def plan_of(
     Raises ArchiveUnfit, TooManyNewer, StoreUnavailable.
     """
     end = await archive.proven_end(told[0])
-    intact, found = await _compared(log, state, Comparison(log, connection, archive.epoch), end, told[1])
+    copies = 1 if state.is_closed else state.copies  # from a closed log its leader alone answers
+    comparison = Comparison(log, connection, archive.epoch, copies=copies)
+    intact, found = await _compared(log, state, comparison, end, told[1])
     appended = await archive.appended()
     known = {essence(entry) for entry in appended}
     unsorted = [*appended, *(entry for entry in found if essence(entry) not in known)]

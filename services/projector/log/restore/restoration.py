@@ -17,7 +17,7 @@ import structlog
 from chassis.connection import Connection as Nats
 from chassis.database import named_failures
 from chassis.event_store import StoreUnavailable
-from chassis.jetstream_log import JetStreamLog, LogState
+from chassis.jetstream_log import JetStreamLog, LogNotSetUp, LogState
 from chassis.settings import Settings
 from services.projector import generation
 from services.projector.log.restore.archived import Archive
@@ -62,8 +62,7 @@ class Restoration:
         Raises CannotRestore, ArchiveUnfit, TooManyNewer, Refused, StoreUnavailable, DatabaseUnavailable.
         """
         with named_failures():
-            state = await self._open_log.state()
-            return await self._plan(state)
+            return await self._plan(await self._state())
 
     async def run(self) -> Plan:
         """Restores the log. -> the plan that was carried out. Raises as `plan` does."""
@@ -71,12 +70,13 @@ class Restoration:
             if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", RESTORE_LOCK):
                 raise CannotRestore("another restore is at work")
             archive = await self._found_archive()
+            anew = await self._is_damaged_copy()
             first: Plan | None = None
             for number in range(1, ROUNDS_MAX + 1):
                 try:
-                    plan = await self._round()
-                    first = first or plan
-                    if plan.is_filled:
+                    plan = await self._round(anew=anew)
+                    first, is_ready, anew = first or plan, plan.is_filled and not anew, False
+                    if is_ready:
                         if self._of is not None:
                             await self._closed_log.give_epoch(archive.epoch)
                         await self._closed_log.open()
@@ -88,16 +88,31 @@ class Restoration:
                     await asyncio.sleep(PAUSE_S)
             raise CannotRestore("the log is closed and not whole yet: its archive does not come to rest")
 
-    async def _round(self) -> Plan:
-        """Brings the log to what it has to be. -> what was to be done; nothing, where it is that already"""
+    async def _state(self) -> LogState:
+        """How the log stands; one that was taken away is as good as empty, and closed."""
+        try:
+            return await self._open_log.state()
+        except LogNotSetUp:
+            return LogState(0, 0, 0, is_closed=True)
+
+    async def _is_damaged_copy(self) -> bool:
+        """Is one of several copies damaged? A closed log shows its leader's alone, so this is asked before."""
+        state = await self._state()
+        return state.copies > 1 and not state.is_closed and (await self._plan(state)).is_damaged
+
+    async def _round(self, *, anew: bool) -> Plan:
+        """Brings the log to what it has to be; `anew`: all of its copies. -> what was to be done; nothing, where it is
+        that already
+        """
         await self._closed_log.close()
         await self._wait_for_batches()
         plan = await self._plan(await self._closed_log.state())
         await (await self._found_archive()).set_aside(plan.newer)
-        if not plan.keeps_stream:
+        anew = anew or not plan.keeps_stream
+        if anew:
             await self._closed_log.make_anew()
-        if not plan.is_filled:
-            await self._fill(plan)
+        if anew or not plan.is_filled:
+            await self._fill(plan, after=0 if anew else plan.intact)
         return plan
 
     async def _wait_for_batches(self) -> None:
@@ -105,8 +120,8 @@ class Restoration:
         async with self._connection.transaction():
             await generation.locked_live(self._connection, change_over=True)
 
-    async def _fill(self, plan: Plan) -> None:
-        archive, after = await self._found_archive(), plan.intact if plan.keeps_stream else 0
+    async def _fill(self, plan: Plan, *, after: int) -> None:
+        archive = await self._found_archive()
         with self._shows("Bringing events back") as told:
             async for entries in archive.entries(after, plan.end):
                 await self._closed_log.append(entries)

@@ -23,5 +23,5 @@ async def own_press(damaged_servers: Running) -> AsyncGenerator[Press]:
     async with AsyncExitStack() as stack:
         press = Press(damaged_servers, stack)
         yield press
-        if (await (await press.log()).state()).is_closed or await press.guard().look():
+        if (await (await press.log()).state()).is_closed or await (await press.guard()).look():
             await press.restore()  # a test that failed keeps its trouble to itself

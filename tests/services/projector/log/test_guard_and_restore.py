@@ -33,7 +33,7 @@ async def goes_on(press: Press) -> None:
     """New work is taken in and projected, and nothing differs anywhere."""
     await press.record(new_key(), requested(), blog_written())
     await press.project()
-    assert await press.guard().look() is None
+    assert await (await press.guard()).look() is None
     assert await press.differences() == []
 
 
@@ -57,7 +57,7 @@ async def test_damaged_file_is_found_in_one_look_and_restored(
     before = await project_whole(own_press, 5)
     told = told.format(last=len(before))
     await damage(own_press, what, then=then)
-    assert told in (await own_press.guard().look() or "nothing")
+    assert told in (await (await own_press.guard()).look() or "nothing")
     async with own_press.projecting() as projector:
         await own_press.until_trouble(projector, told)
         await own_press.restore()
@@ -87,7 +87,7 @@ async def test_log_rolled_back_by_50_is_refused_and_restored(own_press: Press, *
         lost, replaced = f"it has lost event {last}", f"holds another event than was archived at position {last}"
         told = (replaced, f"event {last} is not the one that was applied") if new else (lost,)
         await own_press.until_trouble(projector, *told)
-        assert told[0] in (await own_press.guard().look() or "nothing")
+        assert told[0] in (await (await own_press.guard()).look() or "nothing")
         damaged = await own_press.entries()
         plan = await own_press.restore()
         after = await own_press.entries()

@@ -72,12 +72,13 @@ async def test_restore_that_is_killed_anywhere_is_finished_by_the_next(own_press
             requests += 1 if requests < 12 else 7
         finally:
             await (await own_press.database(PROJECTOR)).execute("SELECT pg_advisory_unlock_all()")
-        await own_press.set_up_log()  # as the next start does
+        if requests % 2:
+            await own_press.set_up_log()  # as the next start does
     after = await own_press.entries()
     assert digests(after[: len(before)]) == digests(before)
     assert [one.body for one in after[len(before) :]] == [one.body for one in newer]
     await own_press.project()
-    assert await own_press.guard().look() is None
+    assert await (await own_press.guard()).look() is None
     assert await own_press.differences() == []
 
 
@@ -212,7 +213,7 @@ async def test_verify_tells_which_positions_are_wrong(own_press: Press, capsys: 
     await write(own_press, 1)
     assert await verify(settings(own_press)) == 1
     out, err = capsys.readouterr()
-    assert f"lacks what was archived at positions {last - 1} to {last}" in out
+    assert f"cannot give what was archived at positions {last - 1} to {last}" in out
     assert f"holds another event than was archived at positions {last - 3} to {last - 2}" in out
     assert "Comparing the log with its archive: 100 %" in err
     restoration = await own_press.restoration()

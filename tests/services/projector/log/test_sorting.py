@@ -13,6 +13,7 @@ from contracts.envelope import encode
 from contracts.events import Event
 from contracts.subjects import EventSubject, WorkflowKey, history
 from contracts.workflow import Workflow, evolve
+from services.projector.log.restore.closed_log import AT_ONCE, side_by_side
 from services.projector.log.restore.legal import may_follow
 from services.projector.log.restore.sorting import FENCE, FENCED, essence, placed, sort_out
 from tests.contracts.given import (
@@ -112,6 +113,23 @@ class TestLegal:
         for one in before:
             state = evolve(state, one)
         assert not may_follow(state, event)
+
+
+class TestSideBySide:
+    def test_two_events_of_a_workflow_are_never_under_way_together(self) -> None:
+        tea, coffee = entries(TEA, *everything()[:2]), entries(COFFEE, *everything()[:3], position=3)
+        assert list(side_by_side([tea[0], coffee[0], coffee[1], tea[1], coffee[2]])) == [
+            [tea[0], coffee[0]],
+            [coffee[1], tea[1]],
+            [coffee[2]],
+        ]
+
+    @given(st.lists(st.integers(0, 300), max_size=200))
+    def test_all_go_in_their_order(self, workflows: list[int]) -> None:
+        sent = [Entry(n, f"workflow.local.w{key}.writer.blog-written.1", {}, b"") for n, key in enumerate(workflows)]
+        found = list(side_by_side(sent))
+        assert [one for some in found for one in some] == sent
+        assert all(len(some) <= AT_ONCE for some in found)
 
 
 class TestPlaced:
