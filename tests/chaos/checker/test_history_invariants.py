@@ -8,7 +8,7 @@ import pytest
 
 from chaos.checker.invariants import appends, clients, consumers, copies, endings, paths, successes
 from chaos.checker.record import Record, Text
-from chaos.checker.shapes import Consumer, Held, LogState, Seen
+from chaos.checker.shapes import Append, Consumer, Held, LogState, Seen
 from contracts.events import Event
 from tests.chaos.checker.given import (
     EPOCH,
@@ -251,6 +251,10 @@ def replace_id(parked: Held) -> Held:
     return parked.model_copy(update={"workflow_id": "nobody"})
 
 
+def replace_at(append: Append, moment: float) -> Append:
+    return append.model_copy(update={"at": moment})
+
+
 class TestDamage:
     """A log that was put back to an older copy has truly lost what was not archived yet."""
 
@@ -276,6 +280,25 @@ class TestDamage:
     def test_event_of_long_before_is_not(self) -> None:
         late = happening("rollback", at(30), step=1, target="log", phase="fired")
         breaks(appends.check, replace(self.run(), happened=[*a_run().happened, late]), "is not in the log")
+
+    def test_event_that_stands_one_place_further_ahead_is_forgiven(self) -> None:
+        """One before it was lost, and so a restore has stored it at another position."""
+        run = self.run()
+        lost, kept = (
+            entries([requested()], workflow="lost", behind=len(WHOLE)),
+            entries([requested()], workflow="kept", behind=len(WHOLE) + 1),
+        )
+        moved = replace(kept[0], position=len(WHOLE))
+        sent = [replace_at(one, self.DAMAGED.at - 0.1) for entry in (*lost, *kept) for one in appended(entry)]
+        holds(appends.check, replace(run, log=[*run.log, moved], appends=[*run.appends, *sent]))
+
+    def test_request_of_the_last_moment_is_forgiven(self) -> None:
+        (gone,) = entries([requested()], workflow="lost", behind=len(WHOLE))
+        accepted = said("request", "ok", id=9, workflow_id="lost", status=202)
+        sent = [replace_at(one, self.DAMAGED.at - 0.1) for one in appended(gone)]
+        run = replace(a_run(clients=[accepted]), happened=[*a_run().happened, self.DAMAGED])
+        holds(endings.check, replace(run, appends=[*run.appends, *sent]))
+        breaks(endings.check, run, "the log knows no such workflow")
 
     def test_client_that_was_told_of_it_is_not_judged_behind_it(self) -> None:
         holds(clients.check, replace(self.run(), clients=watched(entries(WHOLE))))
