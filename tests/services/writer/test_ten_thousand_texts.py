@@ -82,7 +82,8 @@ def texts(platform: Platform, pieces: list[str], chance: random.Random) -> Itera
 
 
 def graphemes(text: str) -> list[str]:
-    return regex.findall(r"\X", text)
+    """As people see them. A mark that stands on a space stays where the space goes: both are nothing to be seen."""
+    return [one.strip() or one for one in regex.findall(r"\X", text)]
 
 
 def may_be_posted(platform: Platform, text: str) -> bool:
