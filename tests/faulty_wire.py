@@ -136,6 +136,10 @@ class Wire:
         except OSError:
             writer.transport.abort()
             return
+        if self._refuses or self._serving is None:  # it was cut meanwhile
+            writer.transport.abort()
+            server_writer.transport.abort()
+            return
         line = _Line(writer, server_writer)
         self._lines.append(line)
         line.tasks = [
