@@ -4,7 +4,6 @@ import asyncio
 import functools
 from asyncio import sleep as time_passes  # virtual time, which takes none
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,6 +40,7 @@ from contracts.platforms import Platform
 from contracts.services import GATEWAY, ILLUSTRATOR, WRITER
 from contracts.subjects import WorkflowKey
 from contracts.works import Kind, Work
+from tests.chassis.held import Held
 from tests.contracts.given import drawn
 from tests.simulation.virtual_time import run_virtually
 
@@ -76,40 +76,6 @@ def virtually(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
         run_virtually(test(*args, **kwargs))
 
     return run
-
-
-@dataclass
-class Held:
-    """A delivery in the hands of the test: it notes what is said of it."""
-
-    recorded: Recorded[Event]
-    said: list[object] = field(default_factory=list[object])
-    signs_of_life: int = 0
-
-    @property
-    def key(self) -> WorkflowKey:
-        return self.recorded.key
-
-    @property
-    def revision(self) -> int:
-        return self.recorded.revision
-
-    @property
-    def event(self) -> str:
-        return self.recorded.event.type
-
-    @property
-    def event_id(self) -> str:
-        return self.recorded.id
-
-    async def in_progress(self) -> None:
-        self.signs_of_life += 1
-
-    async def ack(self) -> None:
-        self.said.append("ack")
-
-    async def nak(self, delay: timedelta) -> None:
-        self.said.append(delay)
 
 
 class Scene:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -14,11 +13,10 @@ from chassis.memory_store import MemoryLog, MemoryStore
 from chassis.runner import Runner, Say
 from chassis.stage import Stage
 from contracts.commands import ResumeWorkflow
-from contracts.envelope import Recorded
 from contracts.events import Artefact, AttemptFailed, Event, Usage, WorkClaimed, WorkflowFailed
 from contracts.services import GATEWAY
-from contracts.subjects import WorkflowKey
 from contracts.workflow import decide
+from tests.chassis.held import Held
 from tests.services.attempts import KEY
 from tests.waiting import until
 
@@ -26,38 +24,6 @@ T = TypeVar("T")
 
 DEADLINE_S = 987.0
 """Of an attempt: a number that nothing else here has."""
-
-
-@dataclass
-class Held:
-    """A delivery in the hands of the test."""
-
-    recorded: Recorded[Event]
-    said: list[object] = field(default_factory=list[object])
-
-    @property
-    def key(self) -> WorkflowKey:
-        return self.recorded.key
-
-    @property
-    def revision(self) -> int:
-        return self.recorded.revision
-
-    @property
-    def event(self) -> str:
-        return self.recorded.event.type
-
-    @property
-    def event_id(self) -> str:
-        return self.recorded.id
-
-    async def in_progress(self) -> None: ...
-
-    async def ack(self) -> None:
-        self.said.append("ack")
-
-    async def nak(self, delay: timedelta) -> None:
-        self.said.append(delay)
 
 
 class Workshop(Generic[T]):
