@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx2
 
+from chaos.newer import NEWER, python_path
 from chaos.plan import Plan, Step
 from chaos.press import WAYS, Layout, note, processes
 from chaos.records import Records
@@ -93,6 +94,9 @@ class Ground:
         self._proxies: dict[tuple[str, Way], list[Proxy]] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._words = folder / "press.err"
+        self._released: dict[str, str] = {}
+        self.newer = records.folder / NEWER
+        """Where the newer release is, once there is one."""
         self.scale = MANY if "kills" in plan.faults else FEW
 
     # ------------------------------------------------------------ start and stop
@@ -305,6 +309,11 @@ class Ground:
         for proxy in self.all_proxies():
             proxy.heal()
 
+    def release(self, process: str) -> None:
+        """From its next start on, the process is one of the newer release."""
+        self._released[process] = python_path(self.newer)
+        note(self.data.path, "releases").write_text(json.dumps(self._released))
+
     def set_clock(self, process: str, seconds: float) -> None:
         """From its next start on, the process's clock is off by so much."""
         note(self.data.path, "clocks").write_text(json.dumps({process: seconds} if seconds else {}))
@@ -340,7 +349,7 @@ class Ground:
 
     def environment(self) -> dict[str, str]:
         """For a process of ours that is to belong to the system."""
-        return {**os.environ, "PYTHONPATH": str(ROOT), **ENVIRONMENT}
+        return {**os.environ, "PYTHONPATH": python_path(self.newer), **ENVIRONMENT}
 
     def set_up_environment(self) -> dict[str, str]:
         """For the set-up step of the log."""

@@ -160,6 +160,9 @@ def draw_everything(chance: random.Random) -> tuple[str, str, dict[str, Any]]:
     return "everything", ", ".join(parts), {"parts": told}
 
 
+READERS_FIRST = "whoever reads first, the gateway last"
+"""The order of docs/changing-an-event.md."""
+
 KINDS: dict[str, Kind] = {
     "pull": Kind(1, "a stage killed right after a delivery came", at_point(ANY_STAGE, "delivery")),
     "claim": Kind(2, "a stage killed when its claim is stored", at_point(ANY_STAGE, "claim stored")),
@@ -221,6 +224,11 @@ KINDS: dict[str, Kind] = {
         ),
     ),
     "rolling": Kind(23, "SIGTERM to every process in turn", of("services", "one when the one before is back")),
+    "new-release": Kind(
+        23,
+        "old and new code side by side, then the new alone",
+        of("services", "{order}", order=(READERS_FIRST, "the gateway first")),
+    ),
     "rebuild": Kind(23, "the read tables rebuilt under load", of(PROJECTOR, "at once")),
     "everything": Kind(24, "several of these at once", draw_everything),
     "leader": Kind(
@@ -240,7 +248,7 @@ KINDS: dict[str, Kind] = {
     ),
 }
 
-ONCE = {"kills", "rollback", "everything", "rolling", "rebuild"}
+ONCE = {"kills", "rollback", "everything", "rolling", "new-release", "rebuild"}
 STAGE_KILLS = {"pull", "claim", "call", "answer", "append", "append-sent"}
 
 

@@ -64,12 +64,21 @@ class PressedMachine(Machine):
     def python(self, *arguments: str, told: Mapping[str, str]) -> Launch:
         """See Machine: a service with a planted bug, or with another clock, where that is wanted."""
         module, *rest = arguments
+        told = {**told, **self._release()}
         if re.fullmatch(r"services\.[a-z]+", module):
             if self.layout.planted:
                 module, rest = "chaos.planted", [self.layout.planted, module, *rest]
             if shift := self._shift():
                 module, rest = "chaos.shifted", [str(shift), module, *rest]
         return super().python(module, *rest, told=told)
+
+    def _release(self) -> dict[str, str]:
+        """Where this process finds its code, if that is another from its next start on."""
+        try:
+            places = json.loads(note(self.data.path, "releases").read_text())
+        except FileNotFoundError:
+            return {}
+        return {"PYTHONPATH": places[self.process]} if self.process in places else {}
 
     def _shift(self) -> float:
         """The seconds by which this process's clock is off from its next start on."""

@@ -4,12 +4,14 @@ Exit code 0: all invariants hold. 1: one does not. 2: the run left too little be
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from chaos.checker.invariants import CHECKS
 from chaos.checker.record import CannotBeChecked, read_record
 from chaos.checker.report import words
+from chaos.newer import NEWER, python_path
 
 VERDICT = "verdict.txt"
 
@@ -19,12 +21,21 @@ def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m chaos.checker", description=__doc__)
     asked.add_argument("folder", type=Path, metavar="DIR", help="what a run of chaos left behind")
     folder: Path = asked.parse_args().folder
+    _read_as_the_last_release_did(folder / NEWER)
     code, told = verdict(folder)
     text = "\n".join(told) + "\n"
     if folder.is_dir():
         (folder / VERDICT).write_text(text)
     print(text, end="")
     sys.exit(code)
+
+
+def _read_as_the_last_release_did(newer: Path) -> None:
+    """Begins anew with the newer release's code, if the run ended with one: today's could not read its events."""
+    path = python_path(newer.absolute())
+    if newer.exists() and os.environ.get("PYTHONPATH") != path:
+        os.environ["PYTHONPATH"] = path
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "chaos.checker", *sys.argv[1:]])  # noqa: S606
 
 
 def verdict(folder: Path) -> tuple[int, list[str]]:

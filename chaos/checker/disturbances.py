@@ -54,6 +54,7 @@ AT_ONCE = frozenset(
         "append-sent",
         "kills",
         "rolling",
+        "new-release",
         "clock",
         "consumer-deleted",
     }

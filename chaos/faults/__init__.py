@@ -22,7 +22,12 @@ from chaos.plan import Step
 Strike = Callable[[Step, Ground], Awaitable[None]]
 """Waits for the step's point, does the fault, heals it, and tells each."""
 
-PROCESSES: Mapping[str, Strike] = {**killed.STRIKES, **stopped.STRIKES, "rolling": operators.roll}
+PROCESSES: Mapping[str, Strike] = {
+    **killed.STRIKES,
+    **stopped.STRIKES,
+    "rolling": operators.roll,
+    "new-release": operators.change_over,
+}
 SERVERS: Mapping[str, Strike] = {
     **log_server.STRIKES,
     **log_itself.STRIKES,

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("contracts", "chassis", "services", "local", "cli", "deploy", "tests", "benchmarks", "chaos", "fuzz")
+ROOMS = ("contracts", "chassis", "services", "local", "cli", "deploy", "tests", "benchmarks", "chaos", "fuzz", "worked")
 
 
 @cache

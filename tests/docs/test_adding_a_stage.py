@@ -7,7 +7,8 @@ import pytest
 
 from local.servers import temporary_folder
 from tests.docs.check import EXAMPLES
-from tests.docs.example import Copy, blocks, copy_with, fences
+from tests.docs.example import Copy, copy_with
+from worked.example import blocks, fences
 
 ALL_OTHERS = (
     "tests/contracts/test_golden.py",

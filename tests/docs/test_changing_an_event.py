@@ -14,7 +14,8 @@ from services.gateway.problems import HISTORY_UNREADABLE
 from services.projector.batch import fold, steps
 from services.projector.tables import TABLES
 from tests.contracts.given import KEY, NOON, requested
-from tests.docs.example import Copy, blocks, copy_with, fences
+from tests.docs.example import Copy, copy_with
+from worked.example import blocks, fences
 
 PAGE = "changing-an-event.md"
 SUBJECT = str(EventSubject(KEY, "gateway", "workflow-requested", 1))

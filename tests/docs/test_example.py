@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.example import Block, DoesNotApply
+from worked.example import Block, DoesNotApply
 
 POT = "leaf = 'oolong'\nminutes = 3\n\ncups = 2\n"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.example import DOCS
+from worked.example import DOCS
 
 LINK = re.compile(r"\[[^\]]*\]\((?!https?://)([^)#\s]*)#?([^)\s]*)\)")
 PAGES = sorted(DOCS.glob("*.md"))

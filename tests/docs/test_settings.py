@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from chassis.settings import Settings
 from contracts.services import GATEWAY, ILLUSTRATOR, PROJECTOR, RESEARCH, WRITER
 from tests.chassis.test_settings import DOCUMENTED, OF_RUN_ALONE
-from tests.docs.example import DOCS
+from worked.example import DOCS
 
 ROW = re.compile(r"^\| `([A-Z0-9_]+)` \|([^|]*)\|([^|]*)\|([^|]*)\|([^|]+)\|$", re.MULTILINE)
 ROWS = {name: tuple(cell.strip() for cell in cells) for name, *cells in ROW.findall((DOCS / "settings.md").read_text())}
