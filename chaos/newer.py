@@ -1,6 +1,6 @@
 """A newer release of the services, as a folder of code: today's, with the worked example of docs/changing-an-event.md.
 
-Its gateway writes a version of `workflow-requested` that today's code cannot read; it reads all that today's code wrote.
+Its gateway writes a version of `workflow-requested` that today's code cannot read; it reads all that today's wrote.
 """
 
 import os

@@ -11,9 +11,12 @@ from pathlib import Path
 from chaos.checker.invariants import CHECKS
 from chaos.checker.record import CannotBeChecked, read_record
 from chaos.checker.report import words
-from chaos.newer import NEWER, python_path
 
 VERDICT = "verdict.txt"
+NEWER = "newer"
+"""The code of a newer release, which the services of this run came to be."""
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
@@ -32,8 +35,8 @@ def main() -> None:
 
 def _read_as_the_last_release_did(newer: Path) -> None:
     """Begins anew with the newer release's code, if the run ended with one: today's could not read its events."""
-    path = python_path(newer.absolute())
-    if newer.exists() and os.environ.get("PYTHONPATH") != path:
+    path = os.pathsep.join((str(newer.absolute()), str(ROOT)))
+    if newer.is_dir() and os.environ.get("PYTHONPATH") != path:
         os.environ["PYTHONPATH"] = path
         os.execv(sys.executable, [sys.executable, "-P", "-m", "chaos.checker", *sys.argv[1:]])  # noqa: S606
 

@@ -1,4 +1,4 @@
-"""What operators do, and their machines: a rolling restart, a new release, a rebuild under load, a clock that is off."""
+"""What operators do, and their machines: a rolling restart, a new release, a rebuild under load, a wrong clock."""
 
 import asyncio
 import signal

@@ -19,6 +19,7 @@ from tests.chaos.checker.given import (
     breaks,
     changed,
     entries,
+    happening,
     held,
     holds,
     said,
@@ -221,6 +222,15 @@ class TestClients:
         told = seen(1, 2)
         told[2] = told[2].model_copy(update=different)
         breaks(clients.check, a_run(clients=told), what)
+
+    def test_older_release_need_not_tell_what_only_the_newer_one_knows(self) -> None:
+        told, happened = seen(*range(1, 9)), [happening("new-release", at(2)), happening("end", at(60))]
+        data = {name: value for name, value in (told[1].data or {}).items() if name != "research"}
+        told[1] = told[1].model_copy(update={"data": data})
+        breaks(clients.check, a_run(clients=told), "with another research")
+        holds(clients.check, a_run(clients=told, happened=happened))
+        told[1] = told[1].model_copy(update={"data": {**data, "topic": "Coffee"}})
+        breaks(clients.check, a_run(clients=told, happened=happened), "with another topic")
 
     def test_clients_are_not_mixed_up(self) -> None:
         told = [
