@@ -184,6 +184,7 @@ KINDS: dict[str, Kind] = {
     "postgres-commit": Kind(
         15, "the projector's connection cut during COMMIT", of(PROJECTOR, "its {ordinal} COMMIT", nth=FIRST_FEW)
     ),
+    "postgres-deadlock": Kind(15, "the projector is the victim of a deadlock", of(PROJECTOR, "its next batch")),
     "hostile-events": Kind(16, "events that no code can read", of("log", "at once")),
     "two-projectors": Kind(17, "a projector stopped behind another, then resumed", of(f"{PROJECTOR}-1", "for 5 s")),
     "s3-down": Kind(18, "S3 refuses connections", of("s3", "from the next upload, for 6 s")),

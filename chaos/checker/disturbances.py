@@ -26,6 +26,7 @@ NOTHING = frozenset(
         "postgres-killed",
         "postgres-slow",
         "postgres-commit",
+        "postgres-deadlock",
         "hostile-events",
         "hostile-sockets",
         "two-projectors",
