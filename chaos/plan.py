@@ -197,6 +197,17 @@ KINDS: dict[str, Kind] = {
         "an upload cut in the middle",
         of("s3", "the {ordinal} upload, after {bytes} bytes", nth=(1, 2), bytes=(900, 5_000)),
     ),
+    "s3-wrong-bytes": Kind(
+        18,
+        "a bit of a picture changed on its way",
+        of(
+            "s3",
+            "the {ordinal} picture that is {how}, in byte {byte}",
+            how=("uploaded", "read back", "served"),
+            nth=(1, 2),
+            byte=(0, 700),
+        ),
+    ),
     "model": Kind(19, "the model fails in its many ways", draw_model),
     "model-hangs": Kind(
         19, "the model does not answer until it is cut off", of("model", "the next {kind} call", kind=("blog", "image"))

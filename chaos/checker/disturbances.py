@@ -34,6 +34,7 @@ NOTHING = frozenset(
         "s3-errors",
         "s3-slow",
         "s3-cut",
+        "s3-wrong-bytes",
         "model",
         "model-hangs",
         "model-quota",
