@@ -287,7 +287,7 @@ async def read(ground: Ground, path: str, *, client: str = "reader") -> int | No
     phase = "ok" if answer.status_code < 400 else "failed"
     told = {"phase": phase, "status": answer.status_code, "body_sha256": digest}
     ground.records.write("clients", client=client, op="read", id=invocation, path=path, **told)
-    if answer.status_code >= 400 or not path.startswith("/workflows"):
+    if answer.status_code >= 400 or not path.startswith(("/workflows", "/images/")):
         keep_body(ground, path, answer)
     return answer.status_code
 

@@ -187,6 +187,7 @@ KINDS: dict[str, Kind] = {
     "postgres-commit": Kind(
         15, "the projector's connection cut during COMMIT", of(PROJECTOR, "its {ordinal} COMMIT", nth=FIRST_FEW)
     ),
+    "postgres-deadlock": Kind(15, "the projector is the victim of a deadlock", of(PROJECTOR, "its next batch")),
     "hostile-events": Kind(16, "events that no code can read", of("log", "at once")),
     "two-projectors": Kind(17, "a projector stopped behind another, then resumed", of(f"{PROJECTOR}-1", "for 5 s")),
     "s3-down": Kind(18, "S3 refuses connections", of("s3", "from the next upload, for 6 s")),
@@ -198,6 +199,17 @@ KINDS: dict[str, Kind] = {
         18,
         "an upload cut in the middle",
         of("s3", "the {ordinal} upload, after {bytes} bytes", nth=(1, 2), bytes=(900, 5_000)),
+    ),
+    "s3-wrong-bytes": Kind(
+        18,
+        "a bit of a picture changed on its way",
+        of(
+            "s3",
+            "the {ordinal} picture that is {how}, in byte {byte}",
+            how=("uploaded", "read back", "served"),
+            nth=(1, 2),
+            byte=(0, 700),
+        ),
     ),
     "model": Kind(19, "the model fails in its many ways", draw_model),
     "model-hangs": Kind(

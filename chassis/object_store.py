@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ UPLOAD_S = 60.0
 """When no further try is begun: each may take its time itself, at a store that has fallen silent."""
 
 NO_SUCH_KEY = "check"
+
+PICTURE_KEY = re.compile(r"images/.+/([0-9a-f]{64})\.[a-z]+")
+"""The key of a picture, which tells the hash of its bytes."""
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 3.0, 20.0
 
@@ -89,7 +93,10 @@ class ObjectStore(Protocol):
         ...
 
     async def get(self, key: str) -> Object | None:
-        """What is stored under the key, or None. Raises ObjectStoreUnavailable, ObjectStoreRefused."""
+        """What is stored under the key, or None. Raises ObjectStoreUnavailable, ObjectStoreRefused.
+
+        A picture's bytes are those that its key names, or they are not given out.
+        """
         ...
 
 
@@ -123,7 +130,7 @@ class S3Store:
         """See ObjectStore. An answer that is not there within GET_S is not waited for."""
         try:
             async with asyncio.timeout(GET_S):
-                return await self._told(lambda: self._get(self._reader, key))
+                return await self._told(lambda: _as_named(key, self._get(self._reader, key)))
         except TimeoutError as late:
             unavailable = ObjectStoreUnavailable(f"The object store did not answer within {GET_S:g} s.")
             self._tell(unavailable)
@@ -171,6 +178,14 @@ class S3Store:
         finally:
             response.close()
             response.release_conn()
+
+
+def _as_named(key: str, found: Object | None) -> Object | None:
+    """What was found, unless it is another picture than its key names: damaged on its way, or where it is kept."""
+    named = PICTURE_KEY.fullmatch(key)
+    if found and named and hashlib.sha256(found.data).hexdigest() != named[1]:
+        raise ObjectStoreUnavailable("The object store gave other bytes than the picture's name says.")
+    return found
 
 
 def _client(settings: Settings, *, read_s: float) -> Minio:

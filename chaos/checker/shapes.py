@@ -51,6 +51,9 @@ class Said(Line):
     data: dict[str, Any] | None = None
     code: int | str | None = None
     """Of a websocket that was closed; or of the problem that was answered."""
+    path: str | None = None
+    body_sha256: str | None = None
+    """What was read, and the hash of what came."""
 
 
 class Append(Line):

@@ -9,6 +9,7 @@ from chaos.wire.moments import Moment, Point
 from chaos.wire.nats import Seen
 
 BODILESS = {204, 304}
+STORE_POINTS = {"PUT": Point.UPLOADED, "GET": Point.FETCHED}
 
 
 class Mark(Enum):
@@ -26,14 +27,15 @@ class HttpTalk:
         self._process, self._is_store = process, is_store
         self._asked: deque[dict[str, Any]] = deque()
         self._request, self._response = Messages(), Messages(self._asked)
-        self._has_begun = False
+        self._has_asked, self._has_begun = True, False
 
     def said(self, data: bytes) -> Seen:
         """What the process says."""
         for piece, mark in self._request.feed(data):
-            if mark is Mark.HEAD:
+            if self._has_asked:  # a request without a body ends where it begins
                 method, path = self._request.first.split(" ")[:2]
                 self._asked.append({"method": method, "path": path})
+            self._has_asked = mark is Mark.END
             yield piece, self._moment_said(mark)
 
     def told(self, data: bytes) -> Seen:
@@ -61,8 +63,8 @@ class HttpTalk:
         if mark is Mark.END:
             self._asked.popleft()
             if self._is_store:
-                is_upload = asked["method"] == "PUT" and self._response.status < 300
-                return Moment(Point.UPLOADED, self._process, asked) if is_upload else None
+                point = STORE_POINTS.get(str(asked["method"])) if self._response.status < 300 else None
+                return Moment(point, self._process, asked) if point else None
             return Moment(Point.ANSWERED, self._process, asked) if asked["method"] == "POST" else None
         if not has_begun and not self._is_store and asked["method"] == "POST":
             return Moment(Point.ANSWERING, self._process, asked)

@@ -40,6 +40,8 @@ class Point(StrEnum):
     """It begins to upload an object."""
     UPLOADED = "uploaded"
     """The object store has taken the object in and is about to tell it."""
+    FETCHED = "fetched"
+    """The last bytes of an object are on their way to it."""
     COMMITTING = "committing"
     """It has sent a COMMIT to Postgres."""
 
@@ -61,6 +63,10 @@ class Cuttable(Protocol):
 
     cut_after: int | None
     """So many bytes more from the process, then it breaks."""
+    says_wrong: int | None
+    """In the next piece from the process, a bit of this byte is changed, or of the last one."""
+    hears_wrong: int | None
+    """The same, in the next piece to the process."""
 
     def cut(self) -> None:
         """Breaks it at once, with a reset."""

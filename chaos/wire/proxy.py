@@ -153,6 +153,8 @@ class Line:
     ) -> None:
         self._proxy, self._talk, self._near, self._far = proxy, talk, near, far
         self.cut_after: int | None = None
+        self.says_wrong: int | None = None
+        self.hears_wrong: int | None = None
         self._is_cut = False
 
     async def run(self) -> None:
@@ -200,6 +202,7 @@ class Line:
         if self._is_cut:
             return False
         way = self._proxy.way
+        piece = self._spoilt(piece, is_said=is_said)
         if is_said and self.cut_after is not None:
             piece, self.cut_after = piece[: self.cut_after], self.cut_after - len(piece)
         is_lost = way.is_dumb if is_said else way.is_deaf or (way.loses is not None and way.loses in piece[:BEGINNING])
@@ -213,11 +216,28 @@ class Line:
             self._proxy.board.tell(moment, self)
         return not self._is_cut
 
+    def _spoilt(self, piece: bytes, *, is_said: bool) -> bytes:
+        """The piece as it goes on: with one wrong bit, where it is to be wrong."""
+        at = self.says_wrong if is_said else self.hears_wrong
+        if at is None:
+            return piece
+        if is_said:
+            self.says_wrong = None
+        else:
+            self.hears_wrong = None
+        return with_wrong_bit(piece, at)
+
     async def _delay(self, size: int, *, is_said: bool) -> None:
         way = self._proxy.way
         seconds = (0 if is_said else way.latency_s) + (size / way.bytes_per_s if way.bytes_per_s else 0)
         if seconds:
             await asyncio.sleep(seconds)
+
+
+def with_wrong_bit(data: bytes, at: int) -> bytes:
+    """The bytes with one bit of this one changed, or of the last one."""
+    at = min(at, len(data) - 1)
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 async def pieces(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:

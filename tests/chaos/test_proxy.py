@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from chaos.wire.moments import Board, Cuttable, Moment, Point, Trap
 from chaos.wire.nats import NatsTalk
-from chaos.wire.proxy import Proxy
+from chaos.wire.proxy import Proxy, with_wrong_bit
 from chassis.connection import Connection, NoAnswer
 from chassis.event_store import History, OutcomeUnknown
 from chassis.jetstream_store import JetStreamStore
@@ -116,6 +116,20 @@ async def test_an_append_that_is_not_let_through_is_left_unanswered(press: Press
             await appending
         press.proxy.heal()
     assert press.unanswered == ["e3"]
+
+
+async def test_one_bit_of_what_is_told_is_changed_once(press: Press) -> None:
+    async with opened(press.running, press.url, "gateway") as connection:
+        (line,) = press.proxy.lines
+        line.hears_wrong = len("MSG ")
+        with pytest.raises(NoAnswer):
+            await connection.ask("$JS.API.DIRECT.GET.WORKFLOW", b"{}", timeout_s=0.3)
+    assert line.hears_wrong is None
+
+
+def test_a_wrong_bit_is_one_bit_of_the_byte_or_of_the_last() -> None:
+    assert with_wrong_bit(b"abc", 1) == b"acc"
+    assert with_wrong_bit(b"abc", 700) == b"abb"
 
 
 async def test_a_way_that_is_closed_is_open_again_when_it_is_healed(press: Press) -> None:

@@ -149,6 +149,18 @@ class TestHttp:
         (moment,) = told(talk, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         assert (moment.point, moment.about["path"]) == (Point.UPLOADED, "/pressroom/images/a.png")
 
+    @given(CUTS)
+    def test_an_object_is_seen_when_the_last_of_it_comes(self, cuts: list[int]) -> None:
+        talk = HttpTalk("gateway-1", is_store=True)
+        said(talk, b"GET /pressroom/images/a.png HTTP/1.1\r\nHost: s\r\n\r\n")
+        (moment,) = told(talk, WHOLE, cuts)
+        assert (moment.point, moment.about["path"]) == (Point.FETCHED, "/pressroom/images/a.png")
+
+    def test_an_object_that_is_not_there_is_not_seen(self) -> None:
+        talk = HttpTalk("gateway-1", is_store=True)
+        said(talk, b"GET /pressroom/a HTTP/1.1\r\n\r\n")
+        assert told(talk, b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno") == []
+
     @pytest.mark.parametrize("request_line", [b"GET /pressroom/a", b"PUT /pressroom/a"])
     def test_what_is_not_stored_is_no_upload(self, request_line: bytes) -> None:
         talk = HttpTalk("illustrator-1", is_store=True)

@@ -160,6 +160,14 @@ class TestWhenTheStoreFails:
         assert sent == [name, name] and "does not hold what was uploaded" in lines[0]["why"]
         assert await store.get(name) == Object(DATA, PNG)
 
+    async def test_other_bytes_than_the_name_says_are_not_given_out(
+        self, s3_server: Running, store: S3Store, name: str, lines: list[EventDict]
+    ) -> None:
+        await store.put(name, DATA[::-1], PNG)
+        with pytest.raises(ObjectStoreUnavailable):
+            await store.get(name)
+        assert "other bytes" in lines[0]["why"]
+
     async def test_checksum_travels_with_the_bytes(
         self, store: S3Store, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

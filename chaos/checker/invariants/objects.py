@@ -1,5 +1,6 @@
-"""8: every picture that the log tells of exists, and its own bytes say what the log says."""
+"""8: every picture that the log tells of exists, and its own bytes say what the log says, also to who asks for it."""
 
+import re
 from collections.abc import Iterator
 
 from chaos.checker import telling
@@ -10,6 +11,9 @@ from contracts.envelope import Recorded
 from contracts.events import Event, IllustrationDrawn
 
 RULE = "every picture exists, with the hash, type and measures that the log names"
+
+PICTURE = re.compile(r"/images/([0-9a-f]{64})")
+"""Where a client asks for it."""
 
 
 def check(record: Record) -> Finding:
@@ -26,7 +30,13 @@ def check(record: Record) -> Finding:
         for one, event in drawn
         for what in _wrong(one, event, objects.get(event.key))
     ]
-    return finding(8, RULE, violations, pictures=len(drawn), objects=len(objects))
+    reads = [one for one in record.clients if one.phase == "ok" and PICTURE.fullmatch(one.path or "")]
+    violations += [
+        Violation(f"{one.path} was served with other bytes", telling.in_order(telling.clients(record, [one])))
+        for one in reads
+        if one.path != f"/images/{one.body_sha256}"
+    ]
+    return finding(8, RULE, violations, pictures=len(drawn), objects=len(objects), served=len(reads))
 
 
 def _wrong(one: Recorded[Event], event: IllustrationDrawn, found: Object | None) -> Iterator[str]:

@@ -158,7 +158,7 @@ class TestCounts:
 
 class TestObjects:
     def test_picture_that_is_there_holds(self) -> None:
-        assert holds(objects.check, a_run()).looked_at == {"pictures": 1, "objects": 1}
+        assert holds(objects.check, a_run()).looked_at == {"pictures": 1, "objects": 1, "served": 0}
 
     def test_picture_that_is_not_there_is_found(self) -> None:
         breaks(objects.check, a_run(objects=[]), "there is no such object")
@@ -170,6 +170,15 @@ class TestObjects:
     def test_picture_that_is_another_is_found(self, name: str, value: object) -> None:
         other = a_run().objects[0].model_copy(update={name: value})
         breaks(objects.check, a_run(objects=[other]), name.replace("_", " "))
+
+    def test_picture_that_is_served_as_it_is_named_holds(self) -> None:
+        name = "a" * 64
+        read = said("read", "ok", path=f"/images/{name}", status=200, body_sha256=name)
+        assert holds(objects.check, a_run(clients=[read])).looked_at["served"] == 1
+
+    def test_picture_that_is_served_with_other_bytes_is_found(self) -> None:
+        read = said("read", "ok", path=f"/images/{'a' * 64}", status=200, body_sha256="b" * 64)
+        breaks(objects.check, a_run(clients=[read]), "was served with other bytes")
 
 
 def seen(*revisions: int, after: int = 0, client: str = "client-1") -> list[Said]:

@@ -37,6 +37,16 @@ async def test_content_type_is_the_stored_one(room: Newsroom, content_type: str)
     assert (await stored(room, content_type)).headers["content-type"] == content_type
 
 
+async def test_other_bytes_than_the_hash_says_are_a_problem(room: Newsroom) -> None:
+    asked = hashlib.sha256(b"lost").hexdigest()
+    key = picture_key(new_key(), asked, "png")
+    await room.parts.gallery.put(key, PICTURE, "image/png")
+    await room.parts.gallery.put(picture_pointer(OWNER, asked), key.encode(), "text/plain")
+    answer = await room.http.get(f"/images/{asked}")
+    assert (answer.status_code, answer.json()["code"]) == (503, "object-store-unavailable")
+    assert "immutable" not in answer.headers.get("cache-control", "")
+
+
 async def test_browser_may_keep_it_for_good(room: Newsroom) -> None:
     answer = await stored(room)
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
