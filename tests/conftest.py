@@ -22,6 +22,9 @@ for name in [name for name in os.environ if name.startswith(("OPENAI_", "TAVILY_
     if name != VARIABLE:
         del os.environ[name]
 
+# The tests start hundreds of processes: what one has compiled, the others need not compile again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would every process that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

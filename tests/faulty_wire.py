@@ -43,6 +43,8 @@ class Wire:
     def __init__(self, host: str, port: int) -> None:
         self._there = (host, port)
         self._lines: list[_Line] = []
+        self._ends: list[asyncio.StreamWriter] = []  # of all connections that ever were
+        self._taking_in: set[asyncio.Task[None] | None] = set()
         self._moves = asyncio.Event()
         self._moves.set()
         self._latency_s = 0.0
@@ -100,9 +102,8 @@ class Wire:
 
     def cut(self) -> None:
         """Cuts every connection that stands; new ones pass."""
-        for line in list(self._lines):
+        for line in self._lines:
             line.cut()
-        self._lines.clear()
 
     def cut_at(self, words: bytes, *, behind: bool) -> None:
         """Cuts once where the client says this: before the server hears it, or `behind`, before its answer is heard."""
@@ -125,8 +126,32 @@ class Wire:
 
     # ------------------------------------------------------------ what it does
 
+    async def end(self) -> None:
+        """All that is left of it is closed, and gone before the test ends."""
+        self.go_on()
+        self.go_down()
+        tasks = [task for task in (*self._taking_in, *(task for line in self._lines for task in line.tasks)) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for end in self._ends:
+            end.transport.abort()
+        for end in self._ends:
+            with suppress(OSError):
+                await end.wait_closed()
+
     async def _take_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        task = asyncio.current_task()
+        self._taking_in.add(task)
+        self._ends.append(writer)
+        try:
+            await self._connect(reader, writer)
+        finally:
+            self._taking_in.discard(task)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The server's end for this client's."""
         if self._refuses:
             self._refused += 1
             writer.transport.abort()
@@ -136,6 +161,7 @@ class Wire:
         except OSError:
             writer.transport.abort()
             return
+        self._ends.append(server_writer)
         if self._refuses or self._serving is None:  # it was cut meanwhile
             writer.transport.abort()
             server_writer.transport.abort()
@@ -182,5 +208,4 @@ async def wire(url: str) -> AsyncGenerator[Wire]:
     try:
         yield it
     finally:
-        it.go_on()
-        it.go_down()
+        await it.end()

@@ -55,7 +55,8 @@ async def serve(settings: Settings) -> None:
     library = await Library.open(settings.postgres_url.get_secret_value())
     roll = Roll()
     health = Health(nats=lambda: None if connection.is_up and roll.is_listening else "there is no connection to NATS")
-    parts = _parts(settings, connection, library, roll, health)
+    gallery = S3Store(settings)
+    parts = _parts(settings, connection, library=library, gallery=gallery, roll=roll, health=health)
     beginning = asyncio.create_task(_begin(connection, settings, roll, stopped))
     try:
         await asyncio.wait({beginning}, timeout=BEGINNING_S)
@@ -68,6 +69,7 @@ async def serve(settings: Settings) -> None:
     finally:
         listener.close()
         await library.close()
+        gallery.close()
         await connection.close()
     if not stopped.done():
         raise CannotGoOn("the connection to NATS was closed")
@@ -96,8 +98,10 @@ async def _serving(
         await serving
 
 
-def _parts(settings: Settings, connection: Connection, library: Library, roll: Roll, health: Health) -> Parts:
-    store, gallery = JetStreamStore(connection, GATEWAY), S3Store(settings)
+def _parts(
+    settings: Settings, connection: Connection, *, library: Library, gallery: S3Store, roll: Roll, health: Health
+) -> Parts:
+    store = JetStreamStore(connection, GATEWAY)
     health.can_do_without(tables=library.trouble, pictures=gallery.trouble)
     return Parts(
         desk=Desk(store, researches=settings.researcher != "none"),
