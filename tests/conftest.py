@@ -16,7 +16,7 @@ from local.standin.control import StandIn
 from local.standin.server import make_server
 from tests.listening import listener
 from tests.nodes import VARIABLE
-from tests.turns import Turns, place
+from tests.turns import Turns, place_of
 
 for name in [name for name in os.environ if name.startswith(("OPENAI_", "TAVILY_", "PRESSROOM_"))]:
     if name != VARIABLE:
@@ -33,7 +33,7 @@ structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first."""
-    items.sort(key=lambda item: place(item.nodeid))
+    items.sort(key=lambda item: place_of(item.nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Turns | None:

@@ -42,7 +42,7 @@ def turn(test: str) -> str:
     return next((turn for path, turn in TOGETHER.items() if test.startswith(path)), test.partition("::")[0])
 
 
-def place(test: str) -> int:
+def place_of(test: str) -> int:
     """Its turn's place among the turns."""
     its = turn(test)
     return next((place for place, first in enumerate(FIRST) if its.startswith(first)), len(FIRST))
