@@ -51,6 +51,8 @@ class Wire:
         self._refuses, self._refused = False, 0
         self._cut_at, self._cut_behind = b"", False
         self._cut_off = asyncio.Event()
+        self._still_at, self._still_in = b"", 0
+        self._said = asyncio.Event()
         self._serving: asyncio.Server | None = None
         self.place = ""
         """Host and port of the client's end."""
@@ -109,6 +111,16 @@ class Wire:
         """Cuts once where the client says this: before the server hears it, or `behind`, before its answer is heard."""
         self._cut_at, self._cut_behind = words, behind
         self._cut_off.clear()
+
+    def stand_still_at(self, words: bytes, *, times: int = 1) -> None:
+        """Stands still when the client says this for so many a time: nobody hears it."""
+        self._still_at, self._still_in = words, times
+        self._said.clear()
+
+    async def was_said(self) -> None:
+        """Waits until the client has said that."""
+        async with asyncio.timeout(60):
+            await self._said.wait()
 
     async def was_tried(self, times: int) -> None:
         """Waits until it was tried in vain so often."""
@@ -180,6 +192,8 @@ class Wire:
             while piece := await source.read(PIECE):
                 if is_answer and self._latency_s:
                     await asyncio.sleep(self._latency_s)
+                if not is_answer:
+                    self._hear(piece)
                 await self._moves.wait()
                 if not is_answer and self._is_to_be_cut(piece):
                     line.is_last = True
@@ -190,6 +204,14 @@ class Wire:
                 to.write(piece)
                 await to.drain()
         to.close()
+
+    def _hear(self, piece: bytes) -> None:
+        if self._still_at:
+            self._still_in -= piece.count(self._still_at)
+            if self._still_in <= 0:
+                self._still_at = b""
+                self.stand_still()
+                self._said.set()
 
     def _is_to_be_cut(self, piece: bytes) -> bool:
         if self._cut_at and self._cut_at in piece:
