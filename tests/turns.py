@@ -12,8 +12,11 @@ TOGETHER = {
     "tests/system/test_read_side.py": "read side",
     "tests/system/test_three_nodes.py": "nodes",
     "tests/system/": "system",
+    "tests/services/gateway/test_contract.py": "contract",  # on servers of its own
+    "tests/services/gateway/": "gateway",
+    "tests/chassis/": "chassis",
 }
-"""By the beginning of their path: those that share a running system, or would take each other's processors."""
+"""By the beginning of their path: those that share running servers, or would take each other's processors."""
 
 ONE_BY_ONE = "tests/simulation/"
 """They share nothing, and each computes for long."""
@@ -27,10 +30,10 @@ FIRST = (
     "tests/deploy/test_running.py",
     "tests/docs/",
     "tests/local/",
-    "tests/services/gateway/test_contract.py",
+    "contract",
+    "gateway",
+    "chassis",
     "tests/services/projector/",
-    "tests/services/gateway/",
-    "tests/chassis/",
 )
 """The longest, by the beginning of their turn; all others follow as they are found."""
 
