@@ -1,7 +1,7 @@
 """The works of a workflow: the things it makes, one name each."""
 
 from enum import StrEnum
-from functools import cache, cached_property
+from functools import cached_property
 
 from contracts.platforms import Platform
 
@@ -30,7 +30,6 @@ class Work(StrEnum):
     ILLUSTRATION = "illustration"
 
     @classmethod
-    @cache
     def social(cls, platform: Platform) -> "Work":
         """The work of writing for that platform."""
         return cls(f"{Kind.SOCIAL}:{platform}")
