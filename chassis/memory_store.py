@@ -21,7 +21,9 @@ class MemoryLog:
 
     def histories(self, key: WorkflowKey) -> list[History]:
         """Every history that this workflow has had: of 0 events, of 1, and so on to the whole of it."""
-        return self._histories.setdefault(key, [History(key)])
+        if (known := self._histories.get(key)) is None:
+            known = self._histories[key] = [History(key)]
+        return known
 
     def append(
         self, service: str, history: History, event: Event, *, id: str, cause: str | None = None

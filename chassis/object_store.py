@@ -108,7 +108,14 @@ class S3Store:
         self._seldom = Seldom()
         self._threads = ThreadPoolExecutor(CONNECTIONS_MAX, thread_name_prefix="object-store")
         self.trouble = Trouble()
-        self._client, self._reader = _client(settings, read_s=READ_TIMEOUT_S), _client(settings, read_s=GET_S)
+        self._pools = _pool(READ_TIMEOUT_S), _pool(GET_S)
+        self._client, self._reader = (_client(settings, pool) for pool in self._pools)
+
+    def close(self) -> None:
+        """Ends its threads and connections; what is under way in one ends first, and is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools:
+            pool.clear()
 
     async def check(self) -> None:
         """See ObjectStore."""
@@ -188,18 +195,22 @@ def _as_named(key: str, found: Object | None) -> Object | None:
     return found
 
 
-def _client(settings: Settings, *, read_s: float) -> Minio:
+def _pool(read_s: float) -> urllib3.PoolManager:
+    return urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=read_s),
+        maxsize=CONNECTIONS_MAX,
+        retries=False,  # the retries are ours, where they can be seen
+    )
+
+
+def _client(settings: Settings, pool: urllib3.PoolManager) -> Minio:
     return Minio(
         settings.s3_endpoint,
         settings.s3_access_key,
         settings.s3_secret_key.get_secret_value(),
         secure=settings.s3_secure,
         region="us-east-1",  # given, so that the client does not ask the server for it
-        http_client=urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=read_s),
-            maxsize=CONNECTIONS_MAX,
-            retries=False,  # the retries are ours, where they can be seen
-        ),
+        http_client=pool,
     )
 
 

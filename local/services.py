@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import socket
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -69,6 +70,8 @@ class Machine:
     user: Mapping[str, str]
     host: str
     port: int
+    entrance: socket.socket | None = field(default=None, kw_only=True)
+    """Where the gateway takes clients in; None: it opens the port itself."""
 
     @property
     def address(self) -> str:
@@ -85,6 +88,10 @@ class Machine:
         """The port is where it answers: the gateway with everything, the others with their health."""
         if name == GATEWAY:
             where = {"PRESSROOM_HOST": self.host, "PRESSROOM_PORT": str(port)}
+            if self.entrance:
+                file = self.entrance.fileno()
+                gateway = self.python(f"services.{name}", "--entrance", str(file), told=self.access(name) | where)
+                return replace(gateway, files=(file,))
         else:
             where = {"PRESSROOM_HEALTH_PORT": str(port)}
         if name in STAGES:

@@ -31,12 +31,14 @@ class Account:
 
 @dataclass(frozen=True)
 class Launch:
-    """One start of a program: what to run, with which environment, as whom, from where."""
+    """One start of a program: what to run, with which environment, as whom, from where, with what in its hands."""
 
     command: Sequence[str | Path]
     environment: Mapping[str, str]
     account: Account | None = None
     folder: Path = Path("/")
+    files: Sequence[int] = ()
+    """The open files that it is handed, under the numbers that they have here."""
 
 
 async def spawn(
@@ -57,6 +59,7 @@ async def spawn(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=write_end,
             stderr=write_end,
+            pass_fds=launch.files,
             start_new_session=True,
             user=account.user if account else None,
             group=account.group if account else None,

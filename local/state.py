@@ -163,16 +163,23 @@ def free_port(offsets: Sequence[int] = (0,)) -> int:
 
 def is_free(port: int) -> bool:
     try:
-        bind_once(LOCALHOST, port)
+        bound(LOCALHOST, port).close()
     except OSError:
         return False
     return True
 
 
-def bind_once(host: str, port: int) -> None:
-    """Raises OSError where a server could not listen."""
+def bound(host: str, port: int, *, listens: bool = False) -> socket.socket:
+    """A socket that has this address. Raises OSError where a server could not listen."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as attempt:
+    holder = socket.socket(family, kind, protocol)
+    try:
         # As servers do: a connection of the last run that is still fading away doesn't count as taken.
-        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        attempt.bind(address)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(address)
+        if listens:
+            holder.listen()
+    except OSError:
+        holder.close()
+        raise
+    return holder

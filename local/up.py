@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import sys
 import time
 from collections.abc import Coroutine, Mapping, Sequence
@@ -17,7 +18,7 @@ from local.postgres import ADMIN, Postgres
 from local.s3 import S3
 from local.scale import SERVICES
 from local.services import Machine, Service, StandIn, environment_of_user, needs_standin
-from local.state import CannotStart, DataDirectory, Hold, bind_once, free_port
+from local.state import CannotStart, DataDirectory, Hold, bound, free_port
 from local.supervisor import Program, Supervisor, side_by_side
 
 MODEL_OF_OPENAI = "https://api.openai.com"
@@ -32,12 +33,16 @@ def up(path: Path, *, host: str, port: int, scale: Mapping[str, int], nodes: int
     """
     data = DataDirectory(path)
     data.refuse_if_held()
-    port = port or free_port()
-    check_port(host, port)
     user = environment_of_user()
-    machine = Machine(data, needs_standin(user), user, host, port)
-    with data.held(machine.address) as hold:
-        settle_nodes(data, nodes)
+    with open_entrance(host, port) as entrance:
+        machine = Machine(data, needs_standin(user), user, host, entrance.getsockname()[1], entrance=entrance)
+        run_on(machine, scale, nodes)
+
+
+def run_on(machine: Machine, scale: Mapping[str, int], nodes: int | None) -> None:
+    """Runs it on its data directory, which nobody else may hold."""
+    with machine.data.held(machine.address) as hold:
+        settle_nodes(machine.data, nodes)
         asyncio.run(run(machine, scale, hold))
 
 
@@ -120,10 +125,18 @@ async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
         await asyncio.wait({working})
 
 
-def check_port(host: str, port: int) -> None:
+def open_entrance(host: str, port: int, *, choices: int = 3) -> socket.socket:
+    """Where clients come in, from now to the stop; 0: at a free port. Raises CannotStart.
+
+    The gateway is handed it, and so is the next one where that dies: who comes in between waits for it, and nobody else
+    can take the port.
+    """
+    choice = port or free_port()
     try:
-        bind_once(host, port)
+        return bound(host, choice, listens=True)
     except OSError as error:
+        if not port and choices > 1:  # somebody was faster
+            return open_entrance(host, port, choices=choices - 1)
         raise CannotStart(
-            f"Port {port} of {host} cannot be used: {error.strerror}. Choose another with --port."
+            f"Port {choice} of {host} cannot be used: {error.strerror}. Choose another with --port."
         ) from error

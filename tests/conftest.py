@@ -10,20 +10,35 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
+from xdist.remote import Producer
 
 from local.standin.control import StandIn
 from local.standin.server import make_server
 from tests.listening import listener
 from tests.nodes import VARIABLE
+from tests.turns import Turns, place_of
 
 for name in [name for name in os.environ if name.startswith(("OPENAI_", "TAVILY_", "PRESSROOM_"))]:
     if name != VARIABLE:
         del os.environ[name]
 
+# The tests start hundreds of processes: what one has compiled, the others need not compile again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would every process that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first."""
+    items.sort(key=lambda item: place_of(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Turns | None:
+    """What belongs together stays on one worker."""
+    return Turns(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="session")

@@ -43,12 +43,16 @@ class Wire:
     def __init__(self, host: str, port: int) -> None:
         self._there = (host, port)
         self._lines: list[_Line] = []
+        self._ends: list[asyncio.StreamWriter] = []  # of all connections that ever were
+        self._taking_in: set[asyncio.Task[None] | None] = set()
         self._moves = asyncio.Event()
         self._moves.set()
         self._latency_s = 0.0
         self._refuses, self._refused = False, 0
         self._cut_at, self._cut_behind = b"", False
         self._cut_off = asyncio.Event()
+        self._still_at, self._still_in = b"", 0
+        self._said = asyncio.Event()
         self._serving: asyncio.Server | None = None
         self.place = ""
         """Host and port of the client's end."""
@@ -100,14 +104,23 @@ class Wire:
 
     def cut(self) -> None:
         """Cuts every connection that stands; new ones pass."""
-        for line in list(self._lines):
+        for line in self._lines:
             line.cut()
-        self._lines.clear()
 
     def cut_at(self, words: bytes, *, behind: bool) -> None:
         """Cuts once where the client says this: before the server hears it, or `behind`, before its answer is heard."""
         self._cut_at, self._cut_behind = words, behind
         self._cut_off.clear()
+
+    def stand_still_at(self, words: bytes, *, times: int = 1) -> None:
+        """Stands still when the client says this for so many a time: nobody hears it."""
+        self._still_at, self._still_in = words, times
+        self._said.clear()
+
+    async def was_said(self) -> None:
+        """Waits until the client has said that."""
+        async with asyncio.timeout(60):
+            await self._said.wait()
 
     async def was_tried(self, times: int) -> None:
         """Waits until it was tried in vain so often."""
@@ -125,8 +138,32 @@ class Wire:
 
     # ------------------------------------------------------------ what it does
 
+    async def end(self) -> None:
+        """All that is left of it is closed, and gone before the test ends."""
+        self.go_on()
+        self.go_down()
+        tasks = [task for task in (*self._taking_in, *(task for line in self._lines for task in line.tasks)) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for end in self._ends:
+            end.transport.abort()
+        for end in self._ends:
+            with suppress(OSError):
+                await end.wait_closed()
+
     async def _take_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        task = asyncio.current_task()
+        self._taking_in.add(task)
+        self._ends.append(writer)
+        try:
+            await self._connect(reader, writer)
+        finally:
+            self._taking_in.discard(task)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The server's end for this client's."""
         if self._refuses:
             self._refused += 1
             writer.transport.abort()
@@ -136,6 +173,7 @@ class Wire:
         except OSError:
             writer.transport.abort()
             return
+        self._ends.append(server_writer)
         if self._refuses or self._serving is None:  # it was cut meanwhile
             writer.transport.abort()
             server_writer.transport.abort()
@@ -154,6 +192,8 @@ class Wire:
             while piece := await source.read(PIECE):
                 if is_answer and self._latency_s:
                     await asyncio.sleep(self._latency_s)
+                if not is_answer:
+                    self._hear(piece)
                 await self._moves.wait()
                 if not is_answer and self._is_to_be_cut(piece):
                     line.is_last = True
@@ -164,6 +204,14 @@ class Wire:
                 to.write(piece)
                 await to.drain()
         to.close()
+
+    def _hear(self, piece: bytes) -> None:
+        if self._still_at:
+            self._still_in -= piece.count(self._still_at)
+            if self._still_in <= 0:
+                self._still_at = b""
+                self.stand_still()
+                self._said.set()
 
     def _is_to_be_cut(self, piece: bytes) -> bool:
         if self._cut_at and self._cut_at in piece:
@@ -182,5 +230,4 @@ async def wire(url: str) -> AsyncGenerator[Wire]:
     try:
         yield it
     finally:
-        it.go_on()
-        it.go_down()
+        await it.end()

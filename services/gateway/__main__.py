@@ -1,5 +1,10 @@
-"""Runs the gateway: python -m services.gateway"""
+"""Runs the gateway: python -m services.gateway [--entrance FILE]
 
+FILE: the number of an open socket at which clients come in. Whoever keeps gateways running may hand it over, and keeps
+it open while one takes the place of another.
+"""
+
+import argparse
 import asyncio
 import socket
 import sys
@@ -44,18 +49,19 @@ BEGINNING_S = 2.0
 log = structlog.get_logger("gateway")
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, entrance: int | None = None) -> None:
     """Serves until SIGTERM or SIGINT. Raises CannotGoOn, NotAllowed, OSError where the port is taken.
 
     Where the log is away at the start, clients are answered all the same: what needs it is refused, the rest is served.
     """
     stopped = stop_signal()
-    listener = bind(settings.host, settings.port)
+    listener = bind(settings.host, settings.port) if entrance is None else equipped(socket.socket(fileno=entrance))
     connection = unconnected(settings, GATEWAY)
     library = await Library.open(settings.postgres_url.get_secret_value())
     roll = Roll()
     health = Health(nats=lambda: None if connection.is_up and roll.is_listening else "there is no connection to NATS")
-    parts = _parts(settings, connection, library, roll, health)
+    gallery = S3Store(settings)
+    parts = _parts(settings, connection, library=library, gallery=gallery, roll=roll, health=health)
     beginning = asyncio.create_task(_begin(connection, settings, roll, stopped))
     try:
         await asyncio.wait({beginning}, timeout=BEGINNING_S)
@@ -68,6 +74,7 @@ async def serve(settings: Settings) -> None:
     finally:
         listener.close()
         await library.close()
+        gallery.close()
         await connection.close()
     if not stopped.done():
         raise CannotGoOn("the connection to NATS was closed")
@@ -96,8 +103,10 @@ async def _serving(
         await serving
 
 
-def _parts(settings: Settings, connection: Connection, library: Library, roll: Roll, health: Health) -> Parts:
-    store, gallery = JetStreamStore(connection, GATEWAY), S3Store(settings)
+def _parts(
+    settings: Settings, connection: Connection, *, library: Library, gallery: S3Store, roll: Roll, health: Health
+) -> Parts:
+    store = JetStreamStore(connection, GATEWAY)
     health.can_do_without(tables=library.trouble, pictures=gallery.trouble)
     return Parts(
         desk=Desk(store, researches=settings.researcher != "none"),
@@ -136,21 +145,29 @@ def bind(host: str, port: int) -> socket.socket:
     44 ms for the client's word that its head has come.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = equipped(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # accepted sockets inherit both
+    listener.bind((host, port))
+    return listener
+
+
+def equipped(listener: socket.socket) -> socket.socket:
+    """The same, with limits to what one client may hold up; the sockets that it accepts inherit them."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNREAD_S * 1000))
-    listener.bind((host, port))
     return listener
 
 
 def main() -> None:
     """Exit code 0 after a clean stop, 1 when it cannot go on."""
+    parser = argparse.ArgumentParser("python -m services.gateway")
+    parser.add_argument("--entrance", type=int, metavar="FILE", help="an open socket at which clients come in")
+    entrance: int | None = parser.parse_args().entrance
     settings = load_settings()
     set_up_logs(GATEWAY, settings.log_level, settings.log_format)
     try:
-        asyncio.run(serve(settings))
+        asyncio.run(serve(settings, entrance))
     except (NotAllowed, NoAnswer, CannotGoOn, OSError) as wrong:
         log.error("cannot go on", why=str(wrong))
         sys.exit(1)

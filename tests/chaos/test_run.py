@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from local.servers import temporary_folder
 from local.services import ROOT
-
-pytestmark = pytest.mark.xdist_group("kills")
 
 LINES = ("happened", "clients", "appends", "calls", "log", "archive", "checkpoints", "objects", "resources", "bodies")
 VALUES = ("plan", "log-state", "tables", "checkpoint", "quarantine", "consumers", "canaries")

@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import pytest
@@ -24,6 +24,8 @@ from tests.waiting import until
 DATA = bytes(range(256)) * 400
 PNG = "image/png"
 
+OPENED: list[S3Store] = []
+
 
 def open_store(running: Running, **changes: Any) -> S3Store:
     access = running.s3
@@ -33,7 +35,17 @@ def open_store(running: Running, **changes: Any) -> S3Store:
         "s3_secret_key": access.secret_key,
         "s3_bucket": access.bucket,
     }
-    return S3Store(settings(**usual | changes))
+    store = S3Store(settings(**usual | changes))
+    OPENED.append(store)
+    return store
+
+
+@pytest.fixture(autouse=True)
+def all_closed() -> Generator[None]:
+    """Every store that a test has opened is closed behind it."""
+    yield
+    while OPENED:
+        OPENED.pop().close()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.deploy.composed import OURS, ROOT, SET_UPS, env_file, make_env
 from tests.deploy.containers import Containers
 from tests.waiting import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("deploy")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PROCESSES = (*(f"{name}-1" for name in OURS), "writer-2", "writer-3")
 

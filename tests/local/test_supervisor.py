@@ -132,7 +132,10 @@ class TestWhenAChildDies:
         self, tmp_path: Path, words: Words, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(rules, "CARE_S", 0.01)
-        async with supervised(tmp_path, words, Ailing("one", tmp_path, f"touch $SIGN; echo it hurts; {WAIT}")):
+        has_answered = tmp_path / "has-answered"
+        ails = f"touch $SIGN; while [ ! -e {has_answered} ]; do sleep 0.01; done; echo it hurts; {WAIT}"
+        async with supervised(tmp_path, words, Ailing("one", tmp_path, ails)):
+            has_answered.touch()
             await words.until("one is started anew: it said that it hurts")
             await words.until("one answers again")
 

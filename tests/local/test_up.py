@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from local import services as local_services
+from local import up as local_up
 from local.scale import SERVICES
 from local.servers import temporary_folder
 from local.services import Machine, Service, environment_of_user, needs_standin
 from local.spawn import Account, noted_processes
-from local.state import DataDirectory, free_port
+from local.state import CannotStart, DataDirectory, free_port, is_free
 from local.supervisor import REGISTER
+from local.up import open_entrance
 from tests.local.heard import Process, ordinary_python, python, survivors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +27,7 @@ KEY = "canary-of-the-user"
 
 # Says hello, writes down what it was told, answers on its port, and drains nothing on SIGTERM.
 SERVICE = """
-import json, os, pathlib, signal, sys
+import json, os, pathlib, signal, socket, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 class Answer(BaseHTTPRequestHandler):
@@ -47,8 +49,12 @@ signal.signal(signal.SIGTERM, leave)
 signal.signal(signal.SIGINT, leave)
 pathlib.Path(os.environ["SEEN"], f"{name}-{os.getpid()}.json").write_text(json.dumps(dict(os.environ)))
 print(f"hello from {name}", flush=True)
-port = int(os.environ.get("PRESSROOM_PORT") or os.environ["PRESSROOM_HEALTH_PORT"])
-HTTPServer(("127.0.0.1", port), Answer).serve_forever()
+if sys.argv[1:2] == ["--entrance"]:
+    server = HTTPServer(("127.0.0.1", 0), Answer, bind_and_activate=False)
+    server.socket = socket.socket(fileno=int(sys.argv[2]))
+else:
+    server = HTTPServer(("127.0.0.1", int(os.environ["PRESSROOM_HEALTH_PORT"])), Answer)
+server.serve_forever()
 """
 
 # The set-up of the tables, the rebuild and the comparison: each writes down what it was told and ends as it shall.
@@ -216,6 +222,18 @@ class TestWhileItRuns:
         process.until("research-1 answers again")
         assert start.pid("research-1") != first
 
+    def test_who_comes_while_a_gateway_is_dead_waits_for_the_next(self, running: Running) -> None:
+        start, process, address = running
+        host, _, port = address.removeprefix("http://").rpartition(":")
+        first = start.pid("gateway-1")
+        os.kill(first, signal.SIGKILL)
+        process.until("gateway-1 was killed by SIGKILL")
+        with socket.create_connection((host, int(port)), timeout=60) as waiting:
+            waiting.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
+            assert waiting.recv(100).startswith(b"HTTP/1.0 200")
+        process.until("gateway-1 answers again")
+        assert start.pid("gateway-1") != first
+
     def test_a_second_start_on_the_same_data_names_the_first(self, running: Running) -> None:
         start, process, address = running
         with start.up() as second:
@@ -311,6 +329,20 @@ class TestWhatIsInTheWay:
             "Choose another with --port."
         ]
         assert not start.data.exists()
+
+    def test_a_port_that_was_taken_since_it_was_chosen_is_chosen_anew(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            taken, free = other.getsockname()[1], free_port()
+            monkeypatch.setattr(local_up, "free_port", iter([taken, free]).__next__)
+            with open_entrance("127.0.0.1", 0) as entrance:
+                assert entrance.getsockname()[1] == free
+
+    def test_a_port_is_held_from_its_choice_on(self) -> None:
+        with open_entrance("127.0.0.1", 0) as entrance:
+            port = entrance.getsockname()[1]
+            assert not is_free(port)
+            with pytest.raises(CannotStart):
+                open_entrance("127.0.0.1", port)
 
     def test_a_host_of_another_machine_is_refused(self, start: Start) -> None:
         with start.up("--host", "192.0.2.7", port=free_port()) as process:

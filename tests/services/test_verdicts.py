@@ -1,7 +1,8 @@
 """What follows from each way in which a provider or the object store can fail, stage by stage: one table for each."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -284,15 +285,16 @@ async def bucket(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Bucket]:
         yield bucket
 
 
-def store_at(place: str) -> S3Store:
-    return S3Store(Settings.model_validate({"s3_endpoint": place, "s3_access_key": "a", "s3_secret_key": "b"}))
+def store_at(place: str) -> "closing[S3Store]":
+    return closing(S3Store(Settings.model_validate({"s3_endpoint": place, "s3_access_key": "a", "s3_secret_key": "b"})))
 
 
 @pytest.fixture
-def easel(small: Settings, bucket: Bucket, tmp_path: Path) -> Workshop[IllustratorTools]:
+def easel(small: Settings, bucket: Bucket, tmp_path: Path) -> Generator[Workshop[IllustratorTools]]:
     """The illustrator with that bucket, and a folder for answers."""
-    tools = IllustratorTools(Model(small), store_at(bucket.place))
-    return Workshop(illustrator, lambda: tools, requested(), blogged(), folder=tmp_path)
+    with store_at(bucket.place) as store:
+        tools = IllustratorTools(Model(small), store)
+        yield Workshop(illustrator, lambda: tools, requested(), blogged(), folder=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -326,8 +328,9 @@ async def test_illustrator_at_the_object_store(
 
 
 async def test_illustrator_pays_nothing_while_the_object_store_is_down(small: Settings, standin: StandIn) -> None:
-    store = store_at(f"127.0.0.1:{free_port()}")
-    stage = Workshop(illustrator, lambda: IllustratorTools(Model(small), store), requested(), blogged(), folder=None)
-    await stage.deliver()
+    with store_at(f"127.0.0.1:{free_port()}") as store:
+        tools = IllustratorTools(Model(small), store)
+        stage = Workshop(illustrator, lambda: tools, requested(), blogged(), folder=None)
+        await stage.deliver()
     UNAVAILABLE.check(stage)
     assert await standin.calls() == []

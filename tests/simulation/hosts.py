@@ -27,7 +27,7 @@ class Host:
     @property
     def is_frozen(self) -> bool:
         """Does it not run at the moment, without knowing?"""
-        return self.world.time() < self.frozen_until
+        return self.frozen_until > 0 and self.world.time() < self.frozen_until  # most never were
 
     def run(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Something that this process does, until it ends or the process dies. An error in it breaks the run."""

@@ -24,17 +24,13 @@ class Stuck(Exception):
 class _Call:
     """Something that is to be called, soon or at its time."""
 
-    __slots__ = ("_args", "_callback", "_context", "_when")
+    __slots__ = ("_when", "args", "callback", "context")
 
     def __init__(
         self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None, when: float
     ) -> None:
-        self._callback: Callable[..., object] | None = callback
-        self._args, self._context, self._when = args, context or copy_context(), when
-
-    def __call__(self) -> None:
-        if self._callback is not None:
-            self._context.run(self._callback, *self._args)
+        self.callback: Callable[..., object] | None = callback
+        self.args, self.context, self._when = args, context or copy_context(), when
 
     def when(self) -> float:
         """See asyncio.TimerHandle."""
@@ -42,11 +38,11 @@ class _Call:
 
     def cancel(self) -> None:
         """See asyncio.Handle."""
-        self._callback, self._args = None, ()
+        self.callback, self.args = None, ()
 
     def cancelled(self) -> bool:
         """See asyncio.Handle."""
-        return self._callback is None
+        return self.callback is None
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -114,7 +110,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         while timers and timers[0][0] <= self._now:
             soon.append(heapq.heappop(timers)[2])
         for _ in range(len(soon)):
-            soon.popleft()()
+            call = soon.popleft()
+            if call.callback is not None:
+                call.context.run(call.callback, *call.args)
 
     def _jump(self) -> None:
         """To the next timer that was not cancelled. Raises Stuck."""

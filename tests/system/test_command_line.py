@@ -13,7 +13,7 @@ import pytest
 from local.servers import temporary_folder
 from tests.system.system import ROOT, System
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("system")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TEA = ("create", "The history of tea", "--research", "--platform", "linkedin", "--platform", "bluesky")
 

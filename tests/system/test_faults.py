@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.system.system import TERMINAL, Read, System
 from tests.waiting import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("system")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WISHES: dict[str, Any] = {"research": True, "platforms": ["linkedin", "x"]}
 CALL_S = 0.4

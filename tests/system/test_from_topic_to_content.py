@@ -13,7 +13,7 @@ from services.writer.platforms import limit, measure
 from tests.simulation.rules import check_history
 from tests.system.system import Read, System, as_recorded
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("system")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PLATFORMS = [str(platform) for platform in Platform]
 

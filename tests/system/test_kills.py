@@ -12,7 +12,7 @@ from tests.simulation.rules import check_history
 from tests.system.system import TERMINAL, Read, System, as_recorded
 from tests.waiting import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("kills")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WORKFLOWS = 10
 STAGES = ("research", "writer", "illustrator")

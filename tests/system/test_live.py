@@ -16,7 +16,7 @@ from local.servers import temporary_folder
 from tests.system.system import TERMINAL, System
 from tests.waiting import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("system")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WISHES: dict[str, Any] = {"research": True, "platforms": ["linkedin", "x"]}
 Frame = dict[str, Any]

@@ -8,7 +8,7 @@ import pytest
 from tests.system.system import System
 from tests.waiting import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("system")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def fails(system: System, topic: str, **do: Any) -> dict[str, Any]:

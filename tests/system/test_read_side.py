@@ -16,7 +16,7 @@ from local.state import DataDirectory
 from tests.services.projector.press import Press, made_up, record_mixed
 from tests.system.system import System
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("read side")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NO_STAGES = "research=0,writer=0,illustrator=0"
 """The test plays the stages: it writes whole histories of every kind."""

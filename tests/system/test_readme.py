@@ -11,7 +11,7 @@ from contracts.websocket import FIRST_FRAMES, LATER_FRAMES
 from services.gateway import problems
 from tests.system.system import ROOT, System
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("system")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def blocks(language: str, document: str = "README.md") -> list[str]:

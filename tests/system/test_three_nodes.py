@@ -19,7 +19,7 @@ from tests.system.system import System
 from tests.system.test_kills import check_all
 from tests.waiting import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("nodes")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WORKFLOWS = 10
 NODES = (1, 2, 3)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
+from contextlib import closing
 
 import pytest
 import pytest_asyncio
@@ -20,11 +21,12 @@ def plant_servers() -> Generator[Running]:
 
 
 @pytest.fixture(scope="session")
-def plant(plant_servers: Running) -> Plant:
+def plant(plant_servers: Running) -> Generator[Plant]:
     """NATS and S3, to be left as they were found."""
-    plant = Plant(plant_servers.nats_url, dict(plant_servers.passwords), S3Store(s3_settings(plant_servers)))
-    asyncio.run(plant.set_up())
-    return plant
+    with closing(S3Store(s3_settings(plant_servers))) as gallery:
+        plant = Plant(plant_servers.nats_url, dict(plant_servers.passwords), gallery)
+        asyncio.run(plant.set_up())
+        yield plant
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

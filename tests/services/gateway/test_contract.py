@@ -7,7 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -70,10 +70,11 @@ async def completing(room: Newsroom) -> AsyncGenerator[None]:
 async def room(database: Running) -> AsyncGenerator[Newsroom]:
     """A gateway over a log of its own: whatever may be asked is asked here, also under the ids of other tests."""
     async with servers(nats=True, s3=True) as running:
-        plant = Plant(running.nats_url, dict(running.passwords), S3Store(s3_settings(running)))
-        await plant.set_up()
-        async with newsroom(plant, postgres_url=database.postgres_url(GATEWAY)) as room:
-            yield room
+        with closing(S3Store(s3_settings(running))) as gallery:
+            plant = Plant(running.nats_url, dict(running.passwords), gallery)
+            await plant.set_up()
+            async with newsroom(plant, postgres_url=database.postgres_url(GATEWAY)) as room:
+                yield room
 
 
 async def test_gateway_answers_as_its_documentation_says(

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,9 +100,10 @@ async def wired(short_patience: None, plant: Plant, plant_servers: Running, data
         wire(database.postgres_url(GATEWAY)) as postgres,
         wire(settings.s3_endpoint) as s3,
         read_tables(database.postgres_url) as tables,
+        AsyncExitStack() as stack,
     ):
         await tables.add_workflow(topic="bees")
-        gallery = S3Store(settings.model_copy(update={"s3_endpoint": s3.place}))
+        gallery = stack.enter_context(closing(S3Store(settings.model_copy(update={"s3_endpoint": s3.place}))))
         far = replace(plant, nats_url=nats.url(plant.nats_url), gallery=gallery)
         await plant.gallery.put(picture_key(new_key(), SHA256, "png"), PICTURE, "image/png")
         await plant.gallery.put(picture_pointer(OWNER, SHA256), picture_key(new_key(), SHA256, "png").encode(), "text")
