@@ -36,7 +36,7 @@ CREATE, RESET, NEXT, DELETE = (
 NEEDED = tuple(verb + name for verb in (CREATE, RESET, NEXT, DELETE) for name in NAMES)
 """What one has to be allowed to publish on."""
 
-KEPT_S = 20.0
+KEPT_S = 30.0
 """A consumer that nobody asks is taken away by its server after so long, should we die."""
 
 ANSWER_S, ANSWER_AGAIN_S = 4.0, 1.0
@@ -54,6 +54,15 @@ PAUSE_S, PATIENCE_S, CATCH_UP_S = 0.2, 5.0, 30.0
 NAME_TAKEN = 10148
 NOTHING_LEFT = ("404", "408")
 ANSWERED = ("Batch Completed", "Message Size Exceeds MaxBytes")
+
+
+class NoCopyRead(StoreUnavailable):
+    """No server gives its own copy of the log, though there are copies."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no server gives its own copy of the log; may its NATS user do what deploy/nats-server.conf says?"
+        )
 
 
 class CopyLost(Exception):
@@ -94,8 +103,10 @@ class LogCopies:
 
     async def close(self) -> None:
         """Leaves nothing behind."""
-        for server in list(self._copies):
-            await self._drop(server)
+        fresh = [copy for copy in self._copies.values() if copy.is_fresh]
+        await asyncio.gather(*(copy.close() for copy in self._copies.values()))
+        self._copies.clear()
+        await asyncio.gather(*(_done(self._line.ask(DELETE + one.name, patience_s=ANSWER_AGAIN_S)) for one in fresh))
 
     async def _read(self, after: int, end: int) -> Stretch:
         if await self._fetch(after, end):
@@ -103,7 +114,7 @@ class LogCopies:
         upto = min([end, *(copy.reach(end) for copy in self._copies.values())])
         await self._wait(after, upto)
         if not self._copies or upto <= after:
-            raise StoreUnavailable("no server gives its own copy of the log")
+            raise NoCopyRead
         return Stretch(upto, {server: copy.take(upto) for server, copy in sorted(self._copies.items())})
 
     async def _fetch(self, after: int, end: int) -> set[str]:

@@ -2,6 +2,9 @@
 
 epoch + no hole + not shorter + the last archived event + a rolling comparison by hash ──any wrong──> doubt
 
+One bad copy of several is enough: any of them may answer a read. The doubt names its server. A copy that cannot be read
+at the moment is no doubt: reads are then answered from the others.
+
 What was measured of nats-server 2.15.1, and why each part is there. A flipped bit or a cut block under a running server
 shows nothing for as long as the block stands in the server's memory, 10 s after its last use; then a read answers as if
 the event had never been, while the stream counts it still. After a clean stop it is the same. The next append behind a
@@ -21,6 +24,7 @@ from chassis.connection import NoAnswer
 from chassis.database import DatabaseUnavailable, DataRefused, named_failures, open_connection
 from chassis.event_store import NotAllowed, StoreUnavailable
 from chassis.jetstream_log import JetStreamLog, LogClosed, LogState
+from chassis.log_copies import NoCopyRead
 from services.projector import archive, generation
 from services.projector.archive import LogInDoubt
 from services.projector.log.likeness import Comparison, Piece, comparing
@@ -98,6 +102,8 @@ class Guard:
                 connection.terminate()
         except LogInDoubt as wrong:
             self.doubt = str(wrong)
+        except NoCopyRead as unread:
+            log.warning("could not compare the log", why=str(unread))
         except (StoreUnavailable, NoAnswer, NotAllowed, DatabaseUnavailable, DataRefused) as away:
             log.debug("could not look", why=str(away))
 
