@@ -74,7 +74,7 @@ class LogState:
     """From where to where the log reaches, and how many events it holds; all 0 for an empty one.
 
     `is_closed`: nobody may read it or append to it, because it is being restored. `servers`: which servers keep a copy
-    of it, by name, the one that leads them (and told this) first; none where one server is alone.
+    of it, by name; none where one server is alone. `leader`: the one of them whose copy these numbers are of.
     """
 
     first: int
@@ -82,6 +82,7 @@ class LogState:
     count: int
     is_closed: bool = False
     servers: tuple[str, ...] = ()
+    leader: str = ""
 
     @property
     def copies(self) -> int:
@@ -120,7 +121,7 @@ class JetStreamLog:
             int(state["last_seq"]),
             int(state["messages"]),
             is_closed(config),
-            _servers(told.get("cluster") or {}),
+            *_servers(told.get("cluster") or {}),
         )
 
     async def end(self) -> int:
@@ -153,10 +154,11 @@ def is_closed(config: Mapping[str, Any]) -> bool:
     return bool(config.get("subject_transform"))
 
 
-def _servers(cluster: Mapping[str, Any]) -> tuple[str, ...]:
-    """Where the log is kept, its leader first; none where that is one server alone, as that needs no name."""
+def _servers(cluster: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+    """Where the log is kept, and the leader; neither where that is one server alone, as that needs no name."""
     others = cast(list[dict[str, Any]], cluster.get("replicas") or [])
-    return tuple(str(name) for name in (cluster.get("leader"), *(one["name"] for one in others)) if name and others)
+    leader = str(cluster.get("leader") or "") if others else ""
+    return tuple(name for name in (leader, *(str(one["name"]) for one in others)) if name), leader
 
 
 @contextmanager

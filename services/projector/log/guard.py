@@ -139,7 +139,7 @@ def _refuse_broken(state: LogState, end: int) -> None:
     """Raises LogInDoubt unless the log begins at 1, has no hole, and reaches this position; LogClosed where it is."""
     if state.is_closed:
         raise LogClosed
-    the_log = told_copies(state.servers[:1])
+    the_log = told_copies([state.leader] if state.leader else [])
     if state.last < end:
         raise LogInDoubt(f"{the_log} ends at {state.last}: it has lost event {end}, which was archived")
     if not state.is_whole:

@@ -112,7 +112,7 @@ def words(report: Report) -> Iterator[str]:
     if report.end > report.archived:
         yield f"  {count(report.end - report.archived, 'newer event')} behind them, not archived yet"
     if report.others_are_whole:
-        yield "The other copies are whole: it can be made anew from them (docs/operating.md, Three nodes)."
+        yield "The other copies are whole: it can be made anew from them (docs/operating.md, One bad copy of three)."
     if not report.is_whole:
         yield "`./run log restore` says what it would bring back."
 
