@@ -21,8 +21,10 @@ from PIL import Image, UnidentifiedImageError
 from chaos.clients import read
 from chaos.ground import KEY, PROMPT, Ground
 from chassis.connection import Connection
-from chassis.jetstream_log import Entry, JetStreamLog
+from chassis.jetstream_log import Entry, JetStreamLog, LogState
+from chassis.log_copies import log_copies
 from chassis.standing import ConsumerMissing, stage_standing
+from chassis.topology import CLUSTER
 from contracts.services import STAGES
 from local.s3 import BUCKET, S3, client
 from local.spawn import noted_processes
@@ -61,15 +63,32 @@ async def collect_log(ground: Ground, connection: Connection) -> None:
     ground.records.lines("log.jsonl", [as_line(entry) for entry in await entries_of(log)])
     told: dict[str, Any] = {"epoch": epoch, "first": state.first, "last": state.last, "count": state.count}
     if ground.plan.nodes > 1:
-        told |= {f"node {number}": await collect_replica(ground, number) for number in ground.nodes()}
+        told |= await collect_replicas(ground, log, state)
     ground.records.whole("log-state.json", told)
 
 
-async def collect_replica(ground: Ground, number: int) -> dict[str, Any]:
-    """The log as one server has it: who is connected to a server is answered by its own copy."""
+async def collect_replicas(ground: Ground, log: JetStreamLog, state: LogState) -> dict[str, Any]:
+    """The log as each server itself has it. -> how far that reaches, by node, and which log it is"""
+    copies = {f"{CLUSTER}-{number}": list[Entry]() for number in ground.nodes()}
+    async with log_copies(log.connection, state) as reader:
+        after = 0
+        while after < state.last:
+            stretch = await reader.read(after, state.last)
+            for server, entries in stretch.copies.items():
+                copies[server] += entries
+            after = stretch.upto
+        for server, upto in reader.away.items():
+            ground.records.say(f"the copy of the log on {server} could not be read behind position {upto}")
+    return {
+        f"node {number}": await collect_replica(ground, number, entries)
+        for number, entries in zip(ground.nodes(), copies.values(), strict=True)
+    }
+
+
+async def collect_replica(ground: Ground, number: int, entries: list[Entry]) -> dict[str, Any]:
+    """What one server has. The log's id is asked of it, and may be another's answer."""
     async with ground.connection(node=number) as connection:
-        log = JetStreamLog(connection)
-        entries, epoch = await entries_of(log), await log.epoch()
+        epoch = await JetStreamLog(connection).epoch()
     ground.records.lines(f"log-{number}.jsonl", [as_line(entry) for entry in entries])
     first, last = (entries[0].position, entries[-1].position) if entries else (0, 0)
     return {"epoch": epoch, "first": first, "last": last, "count": len(entries)}

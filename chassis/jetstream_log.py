@@ -73,14 +73,21 @@ class Entry:
 class LogState:
     """From where to where the log reaches, and how many events it holds; all 0 for an empty one.
 
-    `is_closed`: nobody may read it or append to it, because it is being restored. `copies`: on how many nodes it is.
+    `is_closed`: nobody may read it or append to it, because it is being restored. `servers`: which servers keep a copy
+    of it, by name; none where one server is alone. `leader`: the one of them whose copy these numbers are of.
     """
 
     first: int
     last: int
     count: int
     is_closed: bool = False
-    copies: int = 1
+    servers: tuple[str, ...] = ()
+    leader: str = ""
+
+    @property
+    def copies(self) -> int:
+        """How often the log is kept."""
+        return max(1, len(self.servers))
 
     @property
     def is_whole(self) -> bool:
@@ -92,7 +99,7 @@ class JetStreamLog:
     """The log, for whoever reads all of it."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     async def epoch(self) -> str:
         """The id that this log was given when it was made. Raises LogNotSetUp, StoreUnavailable."""
@@ -102,9 +109,9 @@ class JetStreamLog:
         return found[0].body.decode()
 
     async def state(self) -> LogState:
-        """What the stream as a whole holds, whichever replica answers reads. Raises as `epoch` does."""
+        """What the stream as a whole holds, as the server that leads it tells. Raises as `epoch` does."""
         with _named_silence():
-            answer = await self._connection.ask(STREAM_INFO, b"", timeout_s=TIMEOUT_S)
+            answer = await self.connection.ask(STREAM_INFO, b"", timeout_s=TIMEOUT_S)
         told = cast(dict[str, Any], json.loads(answer.data))
         if "error" in told:
             raise LogNotSetUp(f"there is no log: {told['error'].get('description')}")
@@ -114,7 +121,7 @@ class JetStreamLog:
             int(state["last_seq"]),
             int(state["messages"]),
             is_closed(config),
-            int(config["num_replicas"]),
+            *_servers(told.get("cluster") or {}),
         )
 
     async def end(self) -> int:
@@ -133,7 +140,7 @@ class JetStreamLog:
         """What a direct get answers: a batch that ends with a status, or without a wish the one message itself."""
         payload = b"" if wanted is None else json.dumps(wanted).encode()
         with _named_silence():
-            answers = await self._connection.ask_all(
+            answers = await self.connection.ask_all(
                 subject, payload, until=lambda one: wanted is None or not _is_entry(one), timeout_s=TIMEOUT_S
             )
         end = answers[-1].headers or {}
@@ -145,6 +152,13 @@ class JetStreamLog:
 def is_closed(config: Mapping[str, Any]) -> bool:
     """Is a stream of this configuration closed (chassis/topology.py)?"""
     return bool(config.get("subject_transform"))
+
+
+def _servers(cluster: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+    """Where the log is kept, and the leader; neither where that is one server alone, as that needs no name."""
+    others = cast(list[dict[str, Any]], cluster.get("replicas") or [])
+    leader = str(cluster.get("leader") or "") if others else ""
+    return tuple(name for name in (leader, *(str(one["name"]) for one in others)) if name), leader
 
 
 @contextmanager

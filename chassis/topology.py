@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chassis import log_copies
 from chassis.connection import inbox_of
 from chassis.jetstream_log import BUCKET, BUCKET_SUBJECTS, EPOCH_GET, STREAM_INFO
 from chassis.jetstream_store import DIRECT_GET, STREAM
@@ -145,7 +146,7 @@ def rights(user: str) -> Rights:
         )
     if user == PROJECTOR:
         return Rights(
-            (DIRECT_GET, EPOCH_GET, STREAM_INFO, presence),
+            (DIRECT_GET, EPOCH_GET, STREAM_INFO, presence, *log_copies.NEEDED),
             (answers, subjects.LIVE_EVENTS, subjects.ROLL_CALL, subjects.REFOLD),
             answers=True,
         )

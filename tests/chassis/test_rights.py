@@ -8,6 +8,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from chassis import log_copies
 from chassis.connection import inbox_of
 from chassis.jetstream_log import EPOCH, EPOCH_GET
 from chassis.jetstream_store import DIRECT_GET, STREAM
@@ -31,6 +32,8 @@ def api(name: str) -> str:
     return f"$JS.API.{name}"
 
 
+READING_A_COPY = ("CREATE", "RESET", "MSG.NEXT", "DELETE")
+
 MAY_PUBLISH: dict[str, set[str]] = {
     GATEWAY: {
         event(GATEWAY),
@@ -40,7 +43,13 @@ MAY_PUBLISH: dict[str, set[str]] = {
         api(f"STREAM.INFO.{STREAM}"),
         *(api(f"CONSUMER.INFO.{STREAM}.{stage}") for stage in STAGES),
     },
-    PROJECTOR: {DIRECT_GET, EPOCH_GET, subjects.presence(PROJECTOR), api(f"STREAM.INFO.{STREAM}")},
+    PROJECTOR: {
+        DIRECT_GET,
+        EPOCH_GET,
+        subjects.presence(PROJECTOR),
+        api(f"STREAM.INFO.{STREAM}"),
+        *(api(f"CONSUMER.{verb}.{STREAM}.{name}") for name in log_copies.NAMES for verb in READING_A_COPY),
+    },
     **{
         stage: {
             event(stage),
@@ -79,8 +88,10 @@ EVERYTHING = {
             f"CONSUMER.CREATE.{STREAM}.{stage}",
             f"CONSUMER.DELETE.{STREAM}.{stage}",
             f"CONSUMER.PAUSE.{STREAM}.{stage}",
+            f"CONSUMER.RESET.{STREAM}.{stage}",
         )
     ),
+    *(api(f"CONSUMER.{verb}.{STREAM}.{name}") for name in log_copies.NAMES for verb in READING_A_COPY),
     *(
         api(f"STREAM.{verb}.{STREAM}")
         for verb in ("INFO", "CREATE", "UPDATE", "DELETE", "PURGE", "MSG.GET", "MSG.DELETE", "SNAPSHOT", "RESTORE")

@@ -2,6 +2,9 @@
 
 epoch + no hole + not shorter + the last archived event + a rolling comparison by hash ──any wrong──> doubt
 
+One bad copy of several is enough: any of them may answer a read. The doubt names its server. A copy that cannot be read
+at the moment is no doubt: reads are then answered from the others.
+
 What was measured of nats-server 2.15.1, and why each part is there. A flipped bit or a cut block under a running server
 shows nothing for as long as the block stands in the server's memory, 10 s after its last use; then a read answers as if
 the event had never been, while the stream counts it still. After a clean stop it is the same. The next append behind a
@@ -11,7 +14,7 @@ then take the positions of the lost ones. So neither the stream's own numbers no
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,10 +24,11 @@ from chassis.connection import NoAnswer
 from chassis.database import DatabaseUnavailable, DataRefused, named_failures, open_connection
 from chassis.event_store import NotAllowed, StoreUnavailable
 from chassis.jetstream_log import JetStreamLog, LogClosed, LogState
+from chassis.log_copies import NoCopyRead
 from services.projector import archive, generation
 from services.projector.archive import LogInDoubt
-from services.projector.log.likeness import Comparison, Piece, reads_of
-from services.projector.log.wording import told_stretches
+from services.projector.log.likeness import Comparison, Piece, comparing
+from services.projector.log.wording import told_copies, told_stretches
 from services.projector.reading import refuse_other_log
 
 if TYPE_CHECKING:
@@ -37,7 +41,7 @@ AGAIN_S = 5.0
 """While the log is in doubt it is looked at more often, so that work goes on soon after it was restored."""
 
 EVENTS_A_LOOK = 10_000
-"""Compared by hash in one look; of a log with several copies a part of it. Each look takes the next so many."""
+"""Compared by hash in one look, in each copy. Each look takes the next so many."""
 
 SHARE = 0.1
 """Of the time of a look that is spent on comparing; the projector has the rest."""
@@ -98,6 +102,8 @@ class Guard:
                 connection.terminate()
         except LogInDoubt as wrong:
             self.doubt = str(wrong)
+        except NoCopyRead as unread:
+            log.warning("could not compare the log", why=str(unread))
         except (StoreUnavailable, NoAnswer, NotAllowed, DatabaseUnavailable, DataRefused) as away:
             log.debug("could not look", why=str(away))
 
@@ -111,13 +117,13 @@ class Guard:
         await refuse_other_log(self._log, archived.epoch)
         state = await self._log.state()
         _refuse_broken(state, archived.end)
-        comparison = Comparison(self._log, connection, archived.epoch, copies=state.copies)
-        _refuse_unlike(await comparison.piece(archived.end - 1, archived.end))
-        await self._compare_next(comparison, archived.end, EVENTS_A_LOOK // reads_of(state.copies))
+        async with comparing(self._log, state, connection, archived.epoch) as comparison:
+            _refuse_unlike(await comparison.piece(archived.end - 1, archived.end))
+            await self._compare_next(comparison, archived.end)
 
-    async def _compare_next(self, comparison: Comparison, end: int, most: int) -> None:
+    async def _compare_next(self, comparison: Comparison, end: int) -> None:
         """Goes on with the round through the log, for as many events as one look may."""
-        left = min(most, end)
+        left = min(EVENTS_A_LOOK, end)
         while left > 0:
             began = time.monotonic()
             if self._compared >= end:
@@ -133,16 +139,30 @@ def _refuse_broken(state: LogState, end: int) -> None:
     """Raises LogInDoubt unless the log begins at 1, has no hole, and reaches this position; LogClosed where it is."""
     if state.is_closed:
         raise LogClosed
+    the_log = told_copies([state.leader] if state.leader else [])
     if state.last < end:
-        raise LogInDoubt(f"the log ends at {state.last}: it has lost event {end}, which was archived")
+        raise LogInDoubt(f"{the_log} ends at {state.last}: it has lost event {end}, which was archived")
     if not state.is_whole:
-        raise LogInDoubt(f"the log has holes: it ends at {state.last} and holds {state.count} events")
+        raise LogInDoubt(f"{the_log} has holes: it ends at {state.last} and holds {state.count} events")
 
 
 def _refuse_unlike(piece: Piece) -> None:
-    if piece.missing:
-        raise LogInDoubt(f"the log cannot give {told_stretches(piece.missing)}, which was archived")
-    if piece.different:
-        raise LogInDoubt(f"the log holds another event than was archived at {told_stretches(piece.different)}")
-    if piece.unarchived:
-        raise LogInDoubt(f"the archive lacks {told_stretches(piece.unarchived)} of the log")
+    """Raises LogInDoubt where a copy is wrong, though others are not: which one will answer a read is not known.
+
+    A copy that could not be read is not in the piece: its server is away, and what is served comes from the others.
+    """
+    copies = piece.copies.items()
+    if missing := {server: one.missing for server, one in copies if one.missing}:
+        raise LogInDoubt(f"{_whose(missing)} cannot give {_where(missing)}, which was archived")
+    if different := {server: one.different for server, one in copies if one.different}:
+        raise LogInDoubt(f"{_whose(different)} holds another event than was archived at {_where(different)}")
+    if unarchived := {server: one.unarchived for server, one in copies if one.unarchived}:
+        raise LogInDoubt(f"the archive lacks {_where(unarchived)} of {_whose(unarchived)}")
+
+
+def _whose(wrong: Mapping[str, list[int]]) -> str:
+    return told_copies([server for server in wrong if server])
+
+
+def _where(wrong: Mapping[str, list[int]]) -> str:
+    return told_stretches(sorted({at for positions in wrong.values() for at in positions}))

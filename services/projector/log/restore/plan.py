@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from chassis.jetstream_log import Entry, LogState
 from contracts.subjects import whose
 from services.projector.archive import digest
-from services.projector.log.likeness import Comparison, ReadableLog
+from services.projector.log.likeness import Comparison, ReadableLog, comparing
 from services.projector.log.restore.archived import Archive
 from services.projector.log.restore.sorting import Newer, essence, placed, sort_out
 from services.projector.progress import Told
@@ -71,9 +71,8 @@ async def plan_of(
     Raises ArchiveUnfit, TooManyNewer, StoreUnavailable.
     """
     end = await archive.proven_end(told[0])
-    copies = 1 if state.is_closed else state.copies  # from a closed log its leader alone answers
-    comparison = Comparison(log, connection, archive.epoch, copies=copies)
-    intact, found = await _compared(log, state, comparison, end, told[1])
+    async with comparing(log, state, connection, archive.epoch) as comparison:
+        intact, found = await _compared(log, state, comparison, end, told[1])
     appended = await archive.appended()
     known = {essence(entry) for entry in appended}
     unsorted = [*appended, *(entry for entry in found if essence(entry) not in known)]
@@ -95,9 +94,9 @@ async def _compared(
     after, intact, found = 0, -1, list[Entry]()
     while after < min(end, state.last):
         piece = await comparison.piece(after, min(end, state.last))
-        if intact < 0 and not piece.is_whole:
+        if intact < 0 and piece.wrong:
             intact = piece.wrong[0] - 1
-        found += [piece.entries[position] for position in sorted([*piece.different, *piece.unarchived])]
+        found += [piece.entries[position] for position in piece.foreign]
         _refuse_too_many(found)
         after = piece.upto
         told(after, state.last)
