@@ -19,6 +19,7 @@ import httpx2
 from chaos.plan import Plan, Step
 from chaos.press import WAYS, Layout, note, processes
 from chaos.records import Records
+from chaos.routes import Routes
 from chaos.wire.http import HttpTalk
 from chaos.wire.moments import Board, Moment, Point
 from chaos.wire.nats import NatsTalk
@@ -91,6 +92,7 @@ class Ground:
         self._hope = asyncio.Event()
         self._latency_s = latency_s
         self._proxies: dict[tuple[str, Way], list[Proxy]] = {}
+        self.routes = Routes(self.data, plan.nodes, self.board)
         self._process: asyncio.subprocess.Process | None = None
         self._words = folder / "press.err"
         self.scale = MANY if "kills" in plan.faults else FEW
@@ -103,7 +105,8 @@ class Ground:
         self.board.listeners.append(self._note_append)
         names = processes(self.scale)
         ports = {name: await self._listen(name) for name in (*names, HOSTILE)}
-        layout = Layout(self.scale, ports, KEY, self.plan.planted, self.plan.nodes)
+        routes = await self.routes.listen()
+        layout = Layout(self.scale, ports, KEY, self.plan.planted, self.plan.nodes, routes)
         note(self.data.path, "press").write_text(json.dumps(asdict(layout)))
         environment = self.environment()
         environment["PRESSROOM_STANDIN_LATENCY_S"] = f"{self._latency_s:g}"
@@ -139,7 +142,7 @@ class Ground:
             with suppress(AttributeError):
                 await self.http.aclose()
                 await self.standin.__aexit__()
-        await asyncio.gather(*(proxy.close() for proxy in self.all_proxies()))
+        await asyncio.gather(*(proxy.close() for proxy in self.all_proxies()), self.routes.close())
 
     async def _listen(self, process: str) -> dict[str, list[int]]:
         """The proxies of one process. -> the ports by way"""
@@ -304,6 +307,7 @@ class Ground:
         """Every way is a good one again."""
         for proxy in self.all_proxies():
             proxy.heal()
+        self.routes.heal()
 
     def set_clock(self, process: str, seconds: float) -> None:
         """From its next start on, the process's clock is off by so much."""

@@ -195,7 +195,6 @@ class _Slot:
                 await asyncio.sleep(REFUSED_PAUSE_S)
                 return None
             self._consumer.served()
-            self._connection.served()
             if not status:
                 return message
             if status != HEARTBEAT:  # the pull has expired

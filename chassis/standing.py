@@ -15,7 +15,8 @@ from chassis.jetstream_store import DIRECT_GET, STREAM
 NOT_FOUND = 404
 
 HEARD_WITHIN_S = 10.0
-"""A replica that its leader has not heard for so long is away: usual is once a second."""
+"""A replica that its leader has not heard for so long is away: usual is once a second. One that it has never heard is
+told as heard 0 s ago."""
 
 
 class ConsumerMissing(StoreUnavailable):
@@ -108,7 +109,7 @@ def _replicas(cluster: dict[str, Any]) -> tuple[Replica, ...]:
             server=other["name"],
             is_leader=False,
             is_current=bool(other["current"]),
-            is_there=not other.get("offline", False) and int(other["active"]) < HEARD_WITHIN_S * 1e9,
+            is_there=not other.get("offline", False) and 0 < int(other["active"]) < HEARD_WITHIN_S * 1e9,
             lag=int(other.get("lag", 0)),
         )
         for other in others

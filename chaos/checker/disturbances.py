@@ -69,6 +69,7 @@ WHILE_IT_LASTS = frozenset(
         "everything",
         "leader",
         "two-down",
+        "node-frozen",
         "partition",
         "rollback",
     }

@@ -12,7 +12,9 @@ import uvicorn
 from chassis.connection import Connection, NoAnswer
 from chassis.event_store import NotAllowed
 from chassis.health import Health, QuietServer
+from chassis.jetstream_log import STREAM_INFO
 from chassis.jetstream_store import JetStreamStore
+from chassis.majority import NO_CONNECTION, Majority
 from chassis.object_store import S3Store
 from chassis.presence import announced
 from chassis.process import CannotGoOn, reached, stop_signal, unconnected, worker_name
@@ -54,15 +56,16 @@ async def serve(settings: Settings) -> None:
     connection = unconnected(settings, GATEWAY)
     library = await Library.open(settings.postgres_url.get_secret_value())
     roll = Roll()
-    health = Health(nats=lambda: None if connection.is_up and roll.is_listening else "there is no connection to NATS")
-    parts = _parts(settings, connection, library, roll, health)
+    majority = Majority(connection, STREAM_INFO)
+    parts = _parts(settings, connection, library, roll, majority)
     beginning = asyncio.create_task(_begin(connection, settings, roll, stopped))
     try:
         await asyncio.wait({beginning}, timeout=BEGINNING_S)
         if not beginning.done() or beginning.result():
             async with _serving(_server(parts), listener, parts.places) as serving:
                 if await beginning:
-                    async with announced(connection, GATEWAY, health, worker=worker_name(GATEWAY)):
+                    announcing = announced(connection, GATEWAY, parts.health, worker=worker_name(GATEWAY))
+                    async with majority.watched(), announcing:
                         log.info("ready", address=f"http://{settings.host}:{settings.port}")
                         await asyncio.wait({serving, stopped, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -96,11 +99,12 @@ async def _serving(
         await serving
 
 
-def _parts(settings: Settings, connection: Connection, library: Library, roll: Roll, health: Health) -> Parts:
+def _parts(settings: Settings, connection: Connection, library: Library, roll: Roll, majority: Majority) -> Parts:
     store, gallery = JetStreamStore(connection, GATEWAY), S3Store(settings)
+    health = Health(nats=lambda: majority.trouble() if roll.is_listening else NO_CONNECTION)
     health.can_do_without(tables=library.trouble, pictures=gallery.trouble)
     return Parts(
-        desk=Desk(store, researches=settings.researcher != "none"),
+        desk=Desk(store, researches=settings.researcher != "none", trouble=majority.lacking),
         tails=Tails(connection, store),
         library=library,
         gallery=gallery,

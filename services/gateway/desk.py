@@ -17,6 +17,7 @@ from chassis.event_store import (
     OutcomeUnknown,
     StoreUnavailable,
 )
+from chassis.health import Check
 from contracts.commands import CancelWorkflow, Command, RequestWorkflow, ResumeWorkflow
 from contracts.envelope import Recorded
 from contracts.events import Event, WorkflowCancelled, WorkflowRequested, WorkflowResumed
@@ -59,14 +60,15 @@ class Taken(NamedTuple):
 
 
 class Desk:
-    """Starts, cancels and resumes workflows. `researches`: whether research may be asked for.
+    """Starts, cancels and resumes workflows. `researches`: whether research may be asked for. `trouble`: why the log
+    takes nothing in at the moment, where that is known: then it is not waited for.
 
     What it does with a workflow raises LogFull, StoreUnavailable, FateUnknown, or UnreadableEvent or HistoryDamaged
     where its history cannot be read.
     """
 
-    def __init__(self, store: EventStore, *, researches: bool) -> None:
-        self._store, self._researches = store, researches
+    def __init__(self, store: EventStore, *, researches: bool, trouble: Check = lambda: None) -> None:
+        self._store, self._researches, self._trouble = store, researches, trouble
 
     async def start(self, request: ContentRequest) -> Taken:
         """Starts the workflow that is asked for; the same request id again is the same workflow, at the same position.
@@ -127,6 +129,8 @@ class Desk:
 
     async def _append(self, history: History, event: Event, event_id: str) -> History:
         """The history with this event, or with that of somebody who was first."""
+        if why := self._trouble():
+            raise StoreUnavailable(why)
         try:
             return history.then(await self._store.append(history, event, id=event_id))
         except Conflict:

@@ -16,7 +16,9 @@ from websockets.exceptions import ConnectionClosed
 from chassis.connection import Connection
 from chassis.event_store import History
 from chassis.health import Health
+from chassis.jetstream_log import STREAM_INFO
 from chassis.jetstream_store import STREAM, JetStreamStore
+from chassis.majority import Majority
 from chassis.object_store import S3Store
 from chassis.settings import Settings
 from chassis.setup import reconcile
@@ -192,12 +194,14 @@ async def newsroom(
         store = await room.store(GATEWAY)
         library = await Library.open(postgres_url)
         stack.push_async_callback(library.close)
+        majority = Majority(connection, STREAM_INFO)
+        await stack.enter_async_context(majority.watched())
         room.parts = Parts(
-            desk=Desk(store, researches=researches),
+            desk=Desk(store, researches=researches, trouble=majority.lacking),
             tails=Tails(connection, store),
             library=library,
             gallery=plant.gallery,
-            health=Health(nats=lambda: None if connection.is_up else "there is no connection to NATS"),
+            health=Health(nats=majority.trouble),
             lookout=Lookout(connection, library, roll or await Roll.listening(connection)),
             refolds=Refolds(connection),
             places=Places(sockets_max),
