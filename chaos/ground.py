@@ -26,6 +26,7 @@ from chaos.wire.nats import NatsTalk
 from chaos.wire.postgres import PostgresTalk
 from chaos.wire.proxy import Proxy, Talk, until
 from chassis.connection import Connection
+from chassis.jetstream_log import JetStreamLog
 from chassis.topology import SET_UP
 from contracts.services import ILLUSTRATOR, PROJECTOR, RESEARCH, STAGES, WRITER
 from local.nats import Nats
@@ -287,6 +288,15 @@ class Ground:
             return True
 
         return await until(look, BACK_WITHIN_S)
+
+    def copies(self) -> range:
+        """The servers that keep a copy of the log, where there are several."""
+        return self.nodes() if self.plan.nodes > 1 else range(0)
+
+    async def has_copy(self, node: int, position: int) -> bool:
+        """Has this server the event at this position? One whose catching up was cut off begins again after a while."""
+        async with self.connection(node=node) as connection:
+            return bool(position == 0 or await JetStreamLog(connection).read(position - 1, 1))
 
     # ------------------------------------------------------------ ways
 

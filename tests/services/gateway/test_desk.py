@@ -121,6 +121,23 @@ async def test_log_that_takes_nothing_after_a_lost_reply_leaves_a_name(request_i
         await Desk(log, researches=True).start(asked(request_id))
 
 
+WHY = "the log has no majority of its servers"
+
+
+async def test_log_that_is_known_to_take_nothing_in_is_not_tried(request_id: str | None) -> None:
+    log = Faltering(silent_reads=0)
+    with pytest.raises(StoreUnavailable, match=WHY) as refused:
+        await Desk(log, researches=True, trouble=lambda: WHY).start(asked(request_id))
+    assert not log.appended and not isinstance(refused.value, FateUnknown)
+
+
+async def test_what_becomes_known_after_a_lost_reply_leaves_a_name(request_id: str | None) -> None:
+    log = Full(silent_reads=0)
+    with pytest.raises(FateUnknown):
+        await Desk(log, researches=True, trouble=lambda: WHY if log.appended else None).start(asked(request_id))
+    assert len(log.appended) == 1
+
+
 async def test_log_that_stays_away_leaves_a_name(request_id: str | None) -> None:
     log = Faltering(silent_reads=FOR_EVER)
     with pytest.raises(FateUnknown) as unknown:
