@@ -9,7 +9,7 @@ to have heard lately. Else the connection is told that its server does not serve
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -48,6 +48,8 @@ class Majority:
         self._lacked_since: float | None = None
         self._is_lacking = False
         self._seldom = Seldom()
+        self.on_return: list[Callable[[], None]] = []
+        """Called when there is a majority again: what was asked of the log meanwhile may be lost."""
 
     def trouble(self) -> str | None:
         """Why the log cannot be used at the moment, in a sentence, or None. See chassis.health.Check."""
@@ -94,8 +96,10 @@ class Majority:
     def _note(self, *, is_there: bool, since: float) -> None:
         if is_there:
             if self._lacked_since is not None:
+                self._lacked_since, self._is_lacking = None, False
                 self._connection.served()
-            self._lacked_since, self._is_lacking = None, False
+                for tell in self.on_return:
+                    tell()
             if self._seldom.ends(NO_MAJORITY):
                 log.info("the log has a majority of its servers again")
             return

@@ -131,6 +131,7 @@ async def _work(
     keeper = Keeper(connection, stage.name, ack_wait_s=settings.ack_wait_s)
     consumer = Consumer(connection, stage.name, runner.run, slots=settings.concurrency, keeper=keeper)
     majority = Majority(connection, consumer_info(stage.name))
+    majority.on_return.append(consumer.look_around)
     health.watch(
         nats=majority.trouble,
         consumer=lambda: consumer.trouble,

@@ -1,15 +1,16 @@
 """The majority of the log's servers: when it is said to be lacking, and when not."""
 
 import asyncio
+import json
 import os
 import signal
 from collections import Counter
 from collections.abc import Generator
 from contextlib import AsyncExitStack, contextmanager
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from nats.aio.msg import Msg
 from structlog.typing import EventDict
 
 from chassis import connection as connection_rules
@@ -56,15 +57,19 @@ class TestWhatTheLeaderTells:
 
 
 class Silent:
-    """A connection to several servers, none of which answers."""
+    """A connection to several servers, none of which answers until the test says so."""
 
     has_cluster = is_up = True
 
     def __init__(self, why: Exception) -> None:
-        self.why = why
+        self.why: Exception | None = why
 
-    async def ask(self, subject: str, payload: bytes, *, timeout_s: float) -> Msg:
-        raise self.why
+    async def ask(self, subject: str, payload: bytes, *, timeout_s: float) -> SimpleNamespace:
+        if self.why:
+            raise self.why
+        return SimpleNamespace(data=json.dumps(told(two=SECOND, three=SECOND)))
+
+    def served(self) -> None: ...
 
 
 def watching(connection: Silent) -> Majority:
@@ -84,6 +89,16 @@ class TestASilence:
             await majority.look()
         assert majority.trouble() == majority.lacking() == NO_MAJORITY
         assert [line["event"] for line in lines] == ["the log has no majority of its servers"]
+
+    async def test_ends_with_a_word_to_whoever_may_have_asked_in_vain(self) -> None:
+        connection = Silent(NoAnswer("late"))
+        majority, words = watching(connection), list[str]()
+        majority.on_return.append(lambda: words.append("ask again"))
+        await majority.look()
+        connection.why = None
+        await majority.look()
+        await majority.look()
+        assert words == ["ask again"]
 
     @pytest.mark.parametrize("why", [Disconnected("away"), NotAllowed("writer may not use it")])
     async def test_without_a_connection_or_a_right_says_nothing_of_the_servers(
