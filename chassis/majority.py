@@ -26,8 +26,8 @@ HEARD_WITHIN_S = 3.0
 """A leader hears from each copy once a second. One that is cut off takes itself for the leader for much longer."""
 
 LACKED_S = 6.0
-"""A log that changes its leader has none meanwhile, mostly for 4 to 6 s: that is not told. What lasts is told after 6 to
-11 s: a look may come 2 s later, and a leader that is left alone hears of nobody only after 3 s."""
+"""A log that changes its leader has none meanwhile, mostly for 4 to 6 s: that is not told. What lasts is told after 6
+to 11 s: a look may come 2 s later, and a leader that is left alone counts who was heard within the last 3 s."""
 
 NOT_AVAILABLE, NOT_LEADER = 10008, 10009
 """JetStream's codes where its servers do not find together, or the copies of one stream do not."""

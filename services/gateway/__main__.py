@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 import uvicorn
@@ -19,6 +20,7 @@ from chassis.object_store import S3Store
 from chassis.presence import announced
 from chassis.process import CannotGoOn, reached, stop_signal, unconnected, worker_name
 from chassis.settings import Settings, load_settings
+from chassis.standing import has_history
 from chassis.telemetry import set_up_logs
 from contracts.services import GATEWAY
 from services.gateway.app import make_app
@@ -104,7 +106,12 @@ def _parts(settings: Settings, connection: Connection, library: Library, roll: R
     health = Health(nats=lambda: majority.trouble() if roll.is_listening else NO_CONNECTION)
     health.can_do_without(tables=library.trouble, pictures=gallery.trouble)
     return Parts(
-        desk=Desk(store, researches=settings.researcher != "none", trouble=majority.lacking),
+        desk=Desk(
+            store,
+            researches=settings.researcher != "none",
+            trouble=majority.lacking,
+            is_known=partial(has_history, connection),
+        ),
         tails=Tails(connection, store),
         library=library,
         gallery=gallery,

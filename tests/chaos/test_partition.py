@@ -16,7 +16,7 @@ from chassis.event_store import History, StoreUnavailable
 from chassis.jetstream_log import STREAM_INFO, JetStreamLog
 from chassis.jetstream_store import JetStreamStore
 from chassis.majority import Majority
-from chassis.standing import log_standing
+from chassis.standing import has_history, log_standing
 from chassis.topology import SET_UP
 from contracts.events import Brief, WorkflowRequested
 from contracts.platforms import Platform
@@ -97,6 +97,7 @@ async def test_whoever_is_connected_to_it_goes_to_another_and_its_copy_is_whole_
                 await moved.wait()
             key = WorkflowKey("local", "w")
             stored = await JetStreamStore(gateway, GATEWAY).append(History(key), REQUESTED, id="one")
+            assert await has_history(gateway, key) and not await has_history(gateway, WorkflowKey("local", "other"))
             press.routes.join(lone)
 
             async def is_whole() -> bool:

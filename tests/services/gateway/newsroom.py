@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -22,6 +23,7 @@ from chassis.majority import Majority
 from chassis.object_store import S3Store
 from chassis.settings import Settings
 from chassis.setup import reconcile
+from chassis.standing import has_history
 from chassis.topology import SET_UP
 from contracts.events import Event, WorkClaimed, WorkflowCancelled, WorkflowCompleted, WorkflowRequested
 from contracts.platforms import Platform
@@ -197,7 +199,9 @@ async def newsroom(
         majority = Majority(connection, STREAM_INFO)
         await stack.enter_async_context(majority.watched())
         room.parts = Parts(
-            desk=Desk(store, researches=researches, trouble=majority.lacking),
+            desk=Desk(
+                store, researches=researches, trouble=majority.lacking, is_known=partial(has_history, connection)
+            ),
             tails=Tails(connection, store),
             library=library,
             gallery=plant.gallery,
