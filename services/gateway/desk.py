@@ -72,8 +72,8 @@ async def never(_: WorkflowKey) -> bool:
 class Desk:
     """Starts, cancels and resumes workflows.
 
-    `researches`: whether research may be asked for. `trouble`: why the log takes nothing in at the moment, where that is
-    known: then it is not waited for. `is_known`: whether the log knows of a workflow that the copy at hand lacks.
+    `researches`: whether research may be asked for. `trouble`: why the log takes nothing in at the moment, where that
+    is known: then it is not waited for. `is_known`: whether the log knows of a workflow that the copy at hand lacks.
 
     What it does with a workflow raises LogFull, StoreUnavailable, FateUnknown, or UnreadableEvent or HistoryDamaged
     where its history cannot be read.
