@@ -20,12 +20,14 @@ from chaos.newer import NEWER, python_path
 from chaos.plan import Plan, Step
 from chaos.press import WAYS, Layout, note, processes
 from chaos.records import Records
+from chaos.routes import Routes
 from chaos.wire.http import HttpTalk
 from chaos.wire.moments import Board, Moment, Point
 from chaos.wire.nats import NatsTalk
 from chaos.wire.postgres import PostgresTalk
 from chaos.wire.proxy import Proxy, Talk, until
 from chassis.connection import Connection
+from chassis.jetstream_log import JetStreamLog
 from chassis.topology import SET_UP
 from contracts.services import ILLUSTRATOR, PROJECTOR, RESEARCH, STAGES, WRITER
 from local.nats import Nats
@@ -92,6 +94,7 @@ class Ground:
         self._hope = asyncio.Event()
         self._latency_s = latency_s
         self._proxies: dict[tuple[str, Way], list[Proxy]] = {}
+        self.routes = Routes(self.data, plan.nodes, self.board)
         self._process: asyncio.subprocess.Process | None = None
         self._words = folder / "press.err"
         self._released: dict[str, str] = {}
@@ -107,7 +110,8 @@ class Ground:
         self.board.listeners.append(self._note_append)
         names = processes(self.scale)
         ports = {name: await self._listen(name) for name in (*names, HOSTILE)}
-        layout = Layout(self.scale, ports, KEY, self.plan.planted, self.plan.nodes)
+        routes = await self.routes.listen()
+        layout = Layout(self.scale, ports, KEY, self.plan.planted, self.plan.nodes, routes)
         note(self.data.path, "press").write_text(json.dumps(asdict(layout)))
         environment = self.environment()
         environment["PRESSROOM_STANDIN_LATENCY_S"] = f"{self._latency_s:g}"
@@ -143,7 +147,7 @@ class Ground:
             with suppress(AttributeError):
                 await self.http.aclose()
                 await self.standin.__aexit__()
-        await asyncio.gather(*(proxy.close() for proxy in self.all_proxies()))
+        await asyncio.gather(*(proxy.close() for proxy in self.all_proxies()), self.routes.close())
 
     async def _listen(self, process: str) -> dict[str, list[int]]:
         """The proxies of one process. -> the ports by way"""
@@ -289,6 +293,15 @@ class Ground:
 
         return await until(look, BACK_WITHIN_S)
 
+    def copies(self) -> range:
+        """The servers that keep a copy of the log, where there are several."""
+        return self.nodes() if self.plan.nodes > 1 else range(0)
+
+    async def has_copy(self, node: int, position: int) -> bool:
+        """Has this server the event at this position? One whose catching up was cut off begins again after a while."""
+        async with self.connection(node=node) as connection:
+            return bool(position == 0 or await JetStreamLog(connection).read(position - 1, 1))
+
     # ------------------------------------------------------------ ways
 
     def all_proxies(self, process: str | None = None, way: Way | None = None) -> list[Proxy]:
@@ -308,6 +321,7 @@ class Ground:
         """Every way is a good one again."""
         for proxy in self.all_proxies():
             proxy.heal()
+        self.routes.heal()
 
     def release(self, process: str) -> None:
         """From its next start on, the process is one of the newer release."""

@@ -249,7 +249,19 @@ KINDS: dict[str, Kind] = {
     "two-down": Kind(
         11, "two of three servers stopped for 6 s", of("nats", "{nodes}", nodes=("1+2", "2+3", "1+3")), nodes=3
     ),
-    "partition": Kind(11, "one of three servers cut off for 8 s", of("nats", "node {node}", node=(1, 2, 3)), nodes=3),
+    "node-frozen": Kind(11, "one of three servers stopped for 8 s", of("nats", "node {node}", node=(1, 2, 3)), nodes=3),
+    "partition": Kind(
+        11,
+        "one of three servers cut off from the others for 8 s",
+        of(
+            "nats",
+            "node {node}, its clients {clients}, the others {others}",
+            node=(1, 2, 3, "leader"),
+            clients=("stay", "stay", "are cut off as well"),
+            others=("hear nothing", "are refused"),
+        ),
+        nodes=3,
+    ),
     "kills": Kind(1, "a stage's process killed every two seconds", of("stages", "every 2 s"), is_in_all=False),
     "rollback": Kind(
         12,

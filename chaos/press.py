@@ -11,10 +11,13 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
+from chassis.topology import Node
 from contracts.services import GATEWAY, PROJECTOR, STAGES
 from local import nats, up
+from local.nats import Nats, nats_servers
 from local.services import Machine, Service, Way, environment_of_user, variables
 from local.spawn import Launch
 from local.state import LOCALHOST, CannotStart, DataDirectory, free_port
@@ -22,16 +25,23 @@ from local.state import LOCALHOST, CannotStart, DataDirectory, free_port
 WAYS = (Way.LOG, Way.TABLES, Way.PICTURES, Way.MODEL)
 """What is led through proxies; nothing here searches anywhere but at the stand-in model."""
 
+NOWHERE = f"{LOCALHOST}:1"
+"""Nobody listens there. Servers tell each other where the others are, and would go around the proxies."""
+
 
 @dataclass(frozen=True)
 class Layout:
-    """What the system under test is to be. `ports`: by process and way, where its proxies listen."""
+    """What the system under test is to be. `ports`: by process and way, where its proxies listen.
+
+    `routes`: by a server of the log and another one, where the proxy on the way from the first to the second listens.
+    """
 
     scale: Mapping[str, int]
     ports: Mapping[str, Mapping[str, Sequence[int]]]
     key: str
     planted: str | None = None
     nodes: int = 1
+    routes: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
 
     @classmethod
     def of(cls, path: Path) -> "Layout":
@@ -111,6 +121,31 @@ class PressedService(Service):
         super().__init__(machine, service, number)
 
 
+class PressedNats(Nats):
+    """One server of the log, with a proxy on its way to each of the others. `routes`: where those listen, by number."""
+
+    routes: Mapping[int, int] = {}
+
+    def node(self, number: int, *, settled: bool) -> Node:
+        """See Nats."""
+        node = super().node(number, settled=settled)
+        return replace(node, routes={**node.routes, **self.routes}, told_as=NOWHERE)
+
+
+def pressed_nats(
+    data: DataDirectory, settings: Mapping[str, str] | None = None, *, routes: Mapping[str, Mapping[str, int]]
+) -> list[Nats]:
+    """The servers of the log, each on its ways to the others."""
+    if not routes:
+        return nats_servers(data, settings)
+    servers: list[Nats] = []
+    for number, ways in sorted(routes.items()):
+        server = PressedNats(data, settings, number=int(number))
+        server.routes = {int(other): port for other, port in ways.items()}
+        servers.append(server)
+    return servers
+
+
 def processes(scale: Mapping[str, int]) -> list[str]:
     """The services' processes, by name."""
     return [
@@ -126,6 +161,7 @@ def press(path: Path) -> None:
     machine = PressedMachine(data, True, user, LOCALHOST, free_port(), layout=layout)
     # The start is the one of `./run up`; only what a service's process is told is another.
     up.Service = PressedService
+    up.nats_servers = partial(pressed_nats, routes=layout.routes)
     with data.held(machine.address) as hold:
         settle_nodes(data, layout.nodes)
         asyncio.run(up.run(machine, layout.scale, hold))

@@ -211,11 +211,12 @@ class Course:
             self._say(f"something still waits {self._wanted.patience_s / 2:g} s after that")
 
     async def _is_empty(self) -> bool:
-        """Nothing waits for a stage, and the read tables hold the whole log."""
+        """Nothing waits for a stage, and the read tables and every copy hold the whole log."""
         try:
             async with self._ground.connection() as connection:
                 standings = [await stage_standing(connection, stage, timeout_s=CALM_TIMEOUT_S) for stage in STAGES]
                 end = await JetStreamLog(connection).end()
+            are_whole = [await self._ground.has_copy(node, end) for node in self._ground.copies()]
             database = await self._ground.database()
             try:
                 position = await database.fetchval(f"SELECT position FROM ({collect.CHECKPOINT}) c")  # noqa: S608
@@ -223,7 +224,7 @@ class Course:
                 await database.close()
         except (*TROUBLE, TimeoutError):
             return False
-        return position == end and not any(one.waiting or one.in_hand for one in standings)
+        return position == end and all(are_whole) and not any(one.waiting or one.in_hand for one in standings)
 
     # ------------------------------------------------------------ what is told
 

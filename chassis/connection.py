@@ -34,9 +34,10 @@ RECONNECT_WAIT_S = 0.25
 CONNECT_TIMEOUT_S, TRY_ANOTHER_AFTER_S = 5.0, 1.0
 """For a server to say hello; where there are others, a frozen or unreachable one is not waited for that long."""
 
-UNSERVED_S, UNSERVED_MAX_S = 4.0, 60.0
+UNSERVED_S, UNSERVED_MAX_S, FORGOTTEN_S = 4.0, 60.0, 15.0
 """A server of a cluster that has not served for so long may be frozen, or cut off from the others: another one is
-tried. Where that does not help, each further try comes after twice the time."""
+tried. Where that does not help, each further try comes after twice the time. What failed longer ago than the last of
+these, and was followed by no other failure, is forgotten."""
 
 PENDING_BYTES_MAX = 16 * 1024**2
 
@@ -110,6 +111,7 @@ class Connection:
         self._seldom = Seldom()
         self._inbox, self._closing = "", False
         self._unserved_since: float | None = None
+        self._unserved_at = 0.0
         self._unserved_s = UNSERVED_S
         self._moving: asyncio.Task[None] | None = None
         self._broken_by = "it does not answer"
@@ -204,7 +206,9 @@ class Connection:
     def unserved(self) -> None:
         """The server has not done what it is there for; after a while of that another one is tried."""
         now = time.monotonic()
-        self._unserved_since = self._unserved_since or now
+        if self._unserved_since is None or now - self._unserved_at > FORGOTTEN_S:
+            self._unserved_since = now
+        self._unserved_at = now
         if self.has_cluster and self.is_up and now - self._unserved_since >= self._unserved_s:
             self._unserved_since, self._unserved_s = now, min(2 * self._unserved_s, UNSERVED_MAX_S)
             log.warning("trying another server", why="this one does not serve")

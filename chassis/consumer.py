@@ -105,13 +105,13 @@ class Consumer:
 
     async def run(self) -> None:
         """Pulls and handles until `drain` is called, then returns when the last delivery has ended."""
-        self.connection.on_reconnect.append(self._look_around)
+        self.connection.on_reconnect.append(self.look_around)
         await asyncio.gather(*(slot.run() for slot in self._slots))
 
     def drain(self) -> None:
         """Asks for nothing more; what is held is finished."""
         self.stopping.set()
-        self._look_around()
+        self.look_around()
 
     async def refused(self, why: str) -> None:
         """The server does not serve this consumer at the moment; said in the health and, now and then, in the log."""
@@ -128,7 +128,8 @@ class Consumer:
         if self._seldom.ends(REFUSED):
             log.info("pulls again", stage=self.stage)
 
-    def _look_around(self) -> None:
+    def look_around(self) -> None:
+        """Every pull is made again: the server may have lost it."""
         for slot in self._slots:
             slot.wake()
 
@@ -195,7 +196,6 @@ class _Slot:
                 await asyncio.sleep(REFUSED_PAUSE_S)
                 return None
             self._consumer.served()
-            self._connection.served()
             if not status:
                 return message
             if status != HEARTBEAT:  # the pull has expired

@@ -64,6 +64,7 @@ class JetStreamStore:
                 return history
             if pause is not None:
                 await asyncio.sleep(pause)
+        self._connection.unserved()  # a copy of a cluster may lag for half a minute, and another one is whole
         raise HistoryShort(f"the log answers with a history that lacks revision {reach}, which it had stored")
 
     async def append(self, history: History, event: Event, *, id: str, cause: str | None = None) -> Recorded[Event]:

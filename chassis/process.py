@@ -19,10 +19,12 @@ from chassis.event_store import NotAllowed
 from chassis.health import Health, served
 from chassis.jetstream_store import JetStreamStore
 from chassis.keeper import Keeper
+from chassis.majority import Majority
 from chassis.presence import Load, announced
 from chassis.runner import Runner
 from chassis.settings import Settings, load_settings
 from chassis.stage import Stage
+from chassis.standing import consumer_info
 from chassis.telemetry import set_up_logs
 from contracts import subjects
 from contracts.envelope import UnreadableEvent, decode
@@ -128,13 +130,16 @@ async def _work(
     await connection.subscribe(subjects.every_live(WorkflowCancelled), _calls_off(runner))
     keeper = Keeper(connection, stage.name, ack_wait_s=settings.ack_wait_s)
     consumer = Consumer(connection, stage.name, runner.run, slots=settings.concurrency, keeper=keeper)
+    majority = Majority(connection, consumer_info(stage.name))
+    majority.on_return.append(consumer.look_around)
     health.watch(
-        nats=lambda: None if connection.is_up else "there is no connection to NATS",
+        nats=majority.trouble,
         consumer=lambda: consumer.trouble,
     )
     health.can_do_without(works=runner.trouble)
     async with (
         answers.tended(),
+        majority.watched(),
         announced(
             connection,
             stage.name,

@@ -11,11 +11,13 @@ from chassis.connection import Connection, NoAnswer
 from chassis.event_store import StoreUnavailable
 from chassis.jetstream_log import STREAM_INFO, LogNotSetUp
 from chassis.jetstream_store import DIRECT_GET, STREAM
+from contracts.subjects import WorkflowKey, history
 
 NOT_FOUND = 404
 
 HEARD_WITHIN_S = 10.0
-"""A replica that its leader has not heard for so long is away: usual is once a second."""
+"""A replica that its leader has not heard for so long is away: usual is once a second. One that it has never heard is
+told as heard 0 s ago."""
 
 
 class ConsumerMissing(StoreUnavailable):
@@ -108,12 +110,31 @@ def _replicas(cluster: dict[str, Any]) -> tuple[Replica, ...]:
             server=other["name"],
             is_leader=False,
             is_current=bool(other["current"]),
-            is_there=not other.get("offline", False) and int(other["active"]) < HEARD_WITHIN_S * 1e9,
+            is_there=not other.get("offline", False) and 0 < int(other["active"]) < HEARD_WITHIN_S * 1e9,
             lag=int(other.get("lag", 0)),
         )
         for other in others
     ]
     return tuple(sorted((*leading, *following), key=lambda replica: replica.server))
+
+
+async def has_history(connection: Connection, key: WorkflowKey, *, timeout_s: float = 3.0) -> bool:
+    """Does the log's leader know of this workflow, where the copy of a cluster's server that is read does not?
+
+    A copy may lag, mostly for a moment; where its catching up was cut off for half a minute, and another server is
+    tried. Raises StoreUnavailable, NotAllowed.
+    """
+    if not connection.has_cluster:
+        return False
+    with _named_silence():
+        wanted = json.dumps({"subjects_filter": history(key)}).encode()
+        answer = await connection.ask(STREAM_INFO, wanted, timeout_s=timeout_s)
+    told = cast(dict[str, Any], json.loads(answer.data))
+    with _named_refusals(told, LogNotSetUp("there is no log; run `python -m chassis.setup`")):
+        is_known = bool(told["state"].get("subjects"))
+    if is_known:
+        connection.unserved()
+    return is_known
 
 
 async def stored_at(connection: Connection, position: int, *, timeout_s: float) -> datetime | None:

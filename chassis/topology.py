@@ -177,11 +177,13 @@ class Node:
     """One server of a cluster that keeps the log together: its number from 1, and where the servers meet each other.
 
     `routes`: the port of each of them on this machine, its own included, by number. `password`: theirs alone.
+    `told_as`: where the servers tell each other that this one is, as host:port; None: where it listens.
     """
 
     number: int
     routes: Mapping[int, int]
     password: str
+    told_as: str | None = None
 
 
 def server_config(
@@ -227,6 +229,8 @@ cluster {{
   listen: "127.0.0.1:{node.routes[node.number]}"
   authorization {{ user: {ROUTES}, password: {json.dumps(node.password)} }}
   routes: {json.dumps(routes)}
+  no_advertise: true  # clients know every server by their own setting, whatever way leads there from where they are
+{"" if node.told_as is None else f"  advertise: {json.dumps(node.told_as)}"}
 }}
 """
 

@@ -66,10 +66,20 @@ class Nats(Program):
             port=port,
             store_dir=self._folder / "store",
             store_bytes_max=self._store_bytes_max(),
-            node=None if self._number is None else self._node(self._number, settled),
+            node=None if self._number is None else self.node(self._number, settled=settled),
         )
         write_private(config, text)
         return Launch([Path(sys.executable).with_name("nats-server"), "-c", config], {})
+
+    def node(self, number: int, *, settled: bool) -> Node:
+        """Which one of the cluster it is.
+
+        A server whose port for the others had to change is found all the same: it is the one that asks them.
+        """
+        self._port(routes_of(self.name), settled)
+        names = node_names(self._data)
+        routes = {other: self._data.port(routes_of(name)) for other, name in enumerate(names, start=1)}
+        return Node(number, routes, self._data.password("nats.routes"))
 
     def hear(self, line: str) -> None:
         self._was_full = self._was_full or DISK_FULL in line
@@ -79,13 +89,6 @@ class Nats(Program):
         if self._was_full and shutil.disk_usage(self._folder).free >= ROOM_BYTES_MIN:
             return "its disk was full, and has room again"
         return None
-
-    def _node(self, number: int, settled: bool) -> Node:
-        """A server whose port for the others had to change is found all the same: it is the one that asks them."""
-        self._port(routes_of(self.name), settled)
-        names = node_names(self._data)
-        routes = {other: self._data.port(routes_of(name)) for other, name in enumerate(names, start=1)}
-        return Node(number, routes, self._data.password("nats.routes"))
 
     def _port(self, name: str, settled: bool) -> int:
         return self._data.port(name) if settled else self._data.settle_port(name)

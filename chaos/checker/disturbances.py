@@ -72,6 +72,7 @@ WHILE_IT_LASTS = frozenset(
         "everything",
         "leader",
         "two-down",
+        "node-frozen",
         "partition",
         "rollback",
     }

@@ -1,4 +1,4 @@
-"""Three servers of the log: the leader killed, two stopped, one cut off."""
+"""Three servers of the log: the leader killed, two stopped, one frozen, one cut off from the others."""
 
 import asyncio
 import signal
@@ -9,15 +9,16 @@ from chaos.ground import Ground
 from chaos.plan import Step
 from chaos.wire.moments import Cuttable, Moment, Point, Trap
 from chassis.jetstream_store import STREAM
+from local.nats import node_name
 
-TWO_DOWN_S, PARTITIONED_S = 6.0, 8.0
+TWO_DOWN_S, FROZEN_S, PARTITIONED_S = 6.0, 8.0, 8.0
+
+LEADER = "leader"
 
 
 async def kill_leader(step: Step, ground: Ground) -> None:
     """In the middle of an append."""
-    async with ground.connection() as connection:
-        told = await ask(connection, f"STREAM.INFO.{STREAM}", {})
-    leader = f"nats-{told['cluster']['leader'].rpartition('-')[2]}"
+    leader = node_name(await leading(ground))
     killed: list[int | None] = []
 
     def act(_: Moment, __: Cuttable) -> None:
@@ -46,21 +47,48 @@ async def stop_two(step: Step, ground: Ground) -> None:
     ground.healed(step, f"they go on after {TWO_DOWN_S:g} s")
 
 
-async def partition(step: Step, ground: Ground) -> None:
+async def freeze(step: Step, ground: Ground) -> None:
     """To the others it is silent, and whoever is connected to it hears nothing."""
-    name = f"nats-{step.choices['node']}"
+    name = node_name(step.choices["node"])
     proxies = ground.proxies_to_node(step.choices["node"])
     for proxy in proxies:
         proxy.pause()
     ground.signal(name, signal.SIGSTOP)
-    ground.fired(step, f"{name} is cut off", at=name)
+    ground.fired(step, f"{name} is frozen", at=name)
     try:
-        await asyncio.sleep(PARTITIONED_S)
+        await asyncio.sleep(FROZEN_S)
     finally:
         ground.signal(name, signal.SIGCONT)
         for proxy in proxies:
             proxy.resume()
-    ground.healed(step, f"{name} is reached again after {PARTITIONED_S:g} s", at=name)
+    ground.healed(step, f"{name} goes on after {FROZEN_S:g} s", at=name)
 
 
-STRIKES = {"leader": kill_leader, "two-down": stop_two, "partition": partition}
+async def partition(step: Step, ground: Ground) -> None:
+    """It runs on without the others. Where its clients stay, it takes in what they say and can store nothing of it."""
+    node = step.choices["node"]
+    number = await leading(ground) if node == LEADER else node
+    clients = [] if step.choices["clients"] == "stay" else ground.proxies_to_node(number)
+    ground.routes.isolate(number, silently=step.choices["others"] == "hear nothing")
+    for proxy in clients:
+        proxy.way.is_closed = True
+        proxy.cut()
+    name = node_name(number)
+    ground.fired(step, f"{name} is cut off: {step.when}", at=name)
+    try:
+        await asyncio.sleep(PARTITIONED_S)
+    finally:
+        ground.routes.join(number)
+        for proxy in clients:
+            proxy.heal()
+    ground.healed(step, f"{name} is joined with the others again after {PARTITIONED_S:g} s", at=name)
+
+
+async def leading(ground: Ground) -> int:
+    """The number of the server that leads the log."""
+    async with ground.connection() as connection:
+        told = await ask(connection, f"STREAM.INFO.{STREAM}", {})
+    return int(told["cluster"]["leader"].rpartition("-")[2])
+
+
+STRIKES = {"leader": kill_leader, "two-down": stop_two, "node-frozen": freeze, "partition": partition}

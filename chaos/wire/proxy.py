@@ -84,6 +84,7 @@ class Proxy:
         if self._server:
             self._server.close()
         self.cut()
+        self.resume()
         await asyncio.gather(*self._serving, return_exceptions=True)
 
     def cut(self) -> None:

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 import uvicorn
@@ -17,11 +18,14 @@ import uvicorn
 from chassis.connection import Connection, NoAnswer
 from chassis.event_store import NotAllowed
 from chassis.health import Health, QuietServer
+from chassis.jetstream_log import STREAM_INFO
 from chassis.jetstream_store import JetStreamStore
+from chassis.majority import NO_CONNECTION, Majority
 from chassis.object_store import S3Store
 from chassis.presence import announced
 from chassis.process import CannotGoOn, reached, stop_signal, unconnected, worker_name
 from chassis.settings import Settings, load_settings
+from chassis.standing import has_history
 from chassis.telemetry import set_up_logs
 from contracts.services import GATEWAY
 from services.gateway.app import make_app
@@ -59,16 +63,17 @@ async def serve(settings: Settings, entrance: int | None = None) -> None:
     connection = unconnected(settings, GATEWAY)
     library = await Library.open(settings.postgres_url.get_secret_value())
     roll = Roll()
-    health = Health(nats=lambda: None if connection.is_up and roll.is_listening else "there is no connection to NATS")
     gallery = S3Store(settings)
-    parts = _parts(settings, connection, library=library, gallery=gallery, roll=roll, health=health)
+    majority = Majority(connection, STREAM_INFO)
+    parts = _parts(settings, connection, library=library, gallery=gallery, roll=roll, majority=majority)
     beginning = asyncio.create_task(_begin(connection, settings, roll, stopped))
     try:
         await asyncio.wait({beginning}, timeout=BEGINNING_S)
         if not beginning.done() or beginning.result():
             async with _serving(_server(parts), listener, parts.places) as serving:
                 if await beginning:
-                    async with announced(connection, GATEWAY, health, worker=worker_name(GATEWAY)):
+                    announcing = announced(connection, GATEWAY, parts.health, worker=worker_name(GATEWAY))
+                    async with majority.watched(), announcing:
                         log.info("ready", address=f"http://{settings.host}:{settings.port}")
                         await asyncio.wait({serving, stopped, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -104,12 +109,18 @@ async def _serving(
 
 
 def _parts(
-    settings: Settings, connection: Connection, *, library: Library, gallery: S3Store, roll: Roll, health: Health
+    settings: Settings, connection: Connection, *, library: Library, gallery: S3Store, roll: Roll, majority: Majority
 ) -> Parts:
     store = JetStreamStore(connection, GATEWAY)
+    health = Health(nats=lambda: majority.trouble() if roll.is_listening else NO_CONNECTION)
     health.can_do_without(tables=library.trouble, pictures=gallery.trouble)
     return Parts(
-        desk=Desk(store, researches=settings.researcher != "none"),
+        desk=Desk(
+            store,
+            researches=settings.researcher != "none",
+            trouble=majority.lacking,
+            is_known=partial(has_history, connection),
+        ),
         tails=Tails(connection, store),
         library=library,
         gallery=gallery,

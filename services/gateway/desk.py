@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from chassis.event_store import (
     OutcomeUnknown,
     StoreUnavailable,
 )
+from chassis.health import Check
 from contracts.commands import CancelWorkflow, Command, RequestWorkflow, ResumeWorkflow
 from contracts.envelope import Recorded
 from contracts.events import Event, WorkflowCancelled, WorkflowRequested, WorkflowResumed
@@ -58,15 +60,29 @@ class Taken(NamedTuple):
     position: int
 
 
+IsKnown = Callable[[WorkflowKey], Awaitable[bool]]
+"""Raises StoreUnavailable where nobody can tell."""
+
+
+async def never(_: WorkflowKey) -> bool:
+    """Where the log has one copy, what is not read is not there."""
+    return False
+
+
 class Desk:
-    """Starts, cancels and resumes workflows. `researches`: whether research may be asked for.
+    """Starts, cancels and resumes workflows.
+
+    `researches`: whether research may be asked for. `trouble`: why the log takes nothing in at the moment, where that
+    is known: then it is not waited for. `is_known`: whether the log knows of a workflow that the copy at hand lacks.
 
     What it does with a workflow raises LogFull, StoreUnavailable, FateUnknown, or UnreadableEvent or HistoryDamaged
     where its history cannot be read.
     """
 
-    def __init__(self, store: EventStore, *, researches: bool) -> None:
-        self._store, self._researches = store, researches
+    def __init__(
+        self, store: EventStore, *, researches: bool, trouble: Check = lambda: None, is_known: IsKnown = never
+    ) -> None:
+        self._store, self._researches, self._trouble, self._is_known = store, researches, trouble, is_known
 
     async def start(self, request: ContentRequest) -> Taken:
         """Starts the workflow that is asked for; the same request id again is the same workflow, at the same position.
@@ -127,6 +143,8 @@ class Desk:
 
     async def _append(self, history: History, event: Event, event_id: str) -> History:
         """The history with this event, or with that of somebody who was first."""
+        if why := self._trouble():
+            raise StoreUnavailable(why)
         try:
             return history.then(await self._store.append(history, event, id=event_id))
         except Conflict:
@@ -159,6 +177,8 @@ class Desk:
             if history.recorded:
                 raise
         if not history.recorded:
+            if TOKEN.fullmatch(workflow_id) and await self._is_known(key):
+                raise StoreUnavailable("this copy of the log lacks a workflow that the others have")
             raise UnknownWorkflow("There is no such workflow.")
         return history
 

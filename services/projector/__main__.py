@@ -8,6 +8,8 @@ import structlog
 from chassis.connection import Connection, NoAnswer
 from chassis.event_store import NotAllowed
 from chassis.health import Health, served
+from chassis.jetstream_log import STREAM_INFO
+from chassis.majority import Majority
 from chassis.presence import announced
 from chassis.process import CannotGoOn, connect, stop_signal, worker_name
 from chassis.settings import Settings, load_settings
@@ -34,11 +36,9 @@ async def project(settings: Settings) -> None:
 
 async def _project(connection: Connection, settings: Settings, health: Health, stopped: "asyncio.Future[None]") -> None:
     projector = Projector(connection, settings.postgres_url.get_secret_value())
-    health.watch(
-        nats=lambda: None if connection.is_up else "there is no connection to NATS",
-        projection=lambda: projector.trouble,
-    )
-    async with announced(connection, PROJECTOR, health, worker=worker_name(PROJECTOR)):
+    majority = Majority(connection, STREAM_INFO)
+    health.watch(nats=majority.trouble, projection=lambda: projector.trouble)
+    async with majority.watched(), announced(connection, PROJECTOR, health, worker=worker_name(PROJECTOR)):
         projecting = asyncio.create_task(projector.run())
         await asyncio.wait({stopped, projecting, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
         # A batch that is cut short here is rolled back, and read again at the next start.

@@ -69,6 +69,12 @@ class TestAPlan:
     def test_nobody_cancels_where_every_workflow_has_to_be_completed(self) -> None:
         assert not any(wish.cancels_at for wish in drawn(1, "kills", workflows=100).wishes)
 
+    def test_each_server_and_the_leader_are_cut_off_with_and_without_their_clients_within_some_seeds(self) -> None:
+        drawn_ones = [drawn(seed, "partition", nodes=3).steps[0].choices for seed in range(60)]
+        assert {(one["node"], one["clients"] == "stay") for one in drawn_ones} == {
+            (node, stay) for node in (1, 2, 3, "leader") for stay in (True, False)
+        }
+
     def test_exactly_one_brief_holds_the_canary(self) -> None:
         assert sum(wish.has_canary for wish in drawn(1).wishes) == 1
 

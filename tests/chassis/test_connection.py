@@ -134,6 +134,19 @@ class TestWithSeveralServers:
         finally:
             os.kill(frozen, signal.SIGCONT)
 
+    async def test_failures_that_are_far_apart_are_no_reason_to_leave_it(
+        self, plant: Plant, monkeypatch: pytest.MonkeyPatch, lines: list[EventDict]
+    ) -> None:
+        monkeypatch.setattr(connection_rules, "UNSERVED_S", 0.0001)
+        monkeypatch.setattr(connection_rules, "FORGOTTEN_S", 0.0)  # a while has passed whenever one follows
+        url, password = f"{plant.running.nats_url},nats://127.0.0.1:1", plant.running.passwords[WRITER]
+        connection = await Connection.open(url, user=WRITER, password=password, name="test")
+        for _ in range(10):
+            connection.unserved()
+            await connection.flush()
+        await connection.close()
+        assert not [line for line in lines if line["event"] == "trying another server"]
+
 
 class TestWhatNobodyCanRead:
     """nats-py's own reading ended at it, and the process was deaf for half a minute."""

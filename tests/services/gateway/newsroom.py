@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -16,10 +17,13 @@ from websockets.exceptions import ConnectionClosed
 from chassis.connection import Connection
 from chassis.event_store import History
 from chassis.health import Health
+from chassis.jetstream_log import STREAM_INFO
 from chassis.jetstream_store import STREAM, JetStreamStore
+from chassis.majority import Majority
 from chassis.object_store import S3Store
 from chassis.settings import Settings
 from chassis.setup import reconcile
+from chassis.standing import has_history
 from chassis.topology import SET_UP
 from contracts.events import Event, WorkClaimed, WorkflowCancelled, WorkflowCompleted, WorkflowRequested
 from contracts.platforms import Platform
@@ -192,12 +196,16 @@ async def newsroom(
         store = await room.store(GATEWAY)
         library = await Library.open(postgres_url)
         stack.push_async_callback(library.close)
+        majority = Majority(connection, STREAM_INFO)
+        await stack.enter_async_context(majority.watched())
         room.parts = Parts(
-            desk=Desk(store, researches=researches),
+            desk=Desk(
+                store, researches=researches, trouble=majority.lacking, is_known=partial(has_history, connection)
+            ),
             tails=Tails(connection, store),
             library=library,
             gallery=plant.gallery,
-            health=Health(nats=lambda: None if connection.is_up else "there is no connection to NATS"),
+            health=Health(nats=majority.trouble),
             lookout=Lookout(connection, library, roll or await Roll.listening(connection)),
             refolds=Refolds(connection),
             places=Places(sockets_max),

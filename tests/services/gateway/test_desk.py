@@ -9,6 +9,7 @@ from contracts.events import Event
 from contracts.requests import ContentRequest
 from contracts.services import GATEWAY
 from contracts.subjects import WorkflowKey
+from contracts.workflow import UnknownWorkflow
 from services.gateway import desk
 from services.gateway.desk import Desk, FateUnknown
 
@@ -119,6 +120,32 @@ async def test_log_that_takes_nothing_after_a_lost_reply_leaves_a_name(request_i
     log = Dying(silent_reads=0)
     with pytest.raises(FateUnknown, match=r"workflow [0-9a-f-]{36}"):
         await Desk(log, researches=True).start(asked(request_id))
+
+
+WHY = "the log has no majority of its servers"
+
+
+async def test_log_that_is_known_to_take_nothing_in_is_not_tried(request_id: str | None) -> None:
+    log = Faltering(silent_reads=0)
+    with pytest.raises(StoreUnavailable, match=WHY) as refused:
+        await Desk(log, researches=True, trouble=lambda: WHY).start(asked(request_id))
+    assert not log.appended and not isinstance(refused.value, FateUnknown)
+
+
+async def test_workflow_that_only_the_copy_at_hand_lacks_is_not_called_unknown(request_id: str | None) -> None:
+    async def is_known(_: WorkflowKey) -> bool:
+        return request_id is not None
+
+    there = Desk(MemoryStore(MemoryLog(), GATEWAY), researches=True, is_known=is_known)
+    with pytest.raises(StoreUnavailable if request_id else UnknownWorkflow):
+        await there.history("w")
+
+
+async def test_what_becomes_known_after_a_lost_reply_leaves_a_name(request_id: str | None) -> None:
+    log = Full(silent_reads=0)
+    with pytest.raises(FateUnknown):
+        await Desk(log, researches=True, trouble=lambda: WHY if log.appended else None).start(asked(request_id))
+    assert len(log.appended) == 1
 
 
 async def test_log_that_stays_away_leaves_a_name(request_id: str | None) -> None:
