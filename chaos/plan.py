@@ -189,7 +189,11 @@ KINDS: dict[str, Kind] = {
     ),
     "postgres-deadlock": Kind(15, "the projector is the victim of a deadlock", of(PROJECTOR, "its next batch")),
     "hostile-events": Kind(16, "events that no code can read", of("log", "at once")),
-    "two-projectors": Kind(17, "a projector stopped behind another, then resumed", of(f"{PROJECTOR}-1", "for 5 s")),
+    "two-projectors": Kind(
+        17,
+        "a projector stopped in the middle of a batch beside another, then resumed",
+        of(PROJECTOR, "before its next COMMIT, for {seconds} s", seconds=(3, 8)),
+    ),
     "s3-down": Kind(18, "S3 refuses connections", of("s3", "from the next upload, for 6 s")),
     "s3-errors": Kind(
         18, "S3 answers with errors", of("s3", "{status} from the next upload, for 5 s", status=(500, 503))

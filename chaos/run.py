@@ -17,6 +17,7 @@ import httpx2
 from chaos import collect, sums
 from chaos.clients import Crowd
 from chaos.faults import LANES, STRIKES
+from chaos.faults.log_itself import forget_repeats
 from chaos.ground import CannotStart, Ground
 from chaos.plan import ALL, Plan, Step, kinds_of
 from chaos.records import Records
@@ -97,6 +98,7 @@ class Course:
         try:
             await self._ground.start()
             self._say(f"the system under test runs at {self._ground.address}")
+            await forget_repeats(self._ground)
             await self._live()
             self._records.moment("end")
             await collect.collect(self._ground)

@@ -8,10 +8,13 @@ from chaos.faults.log_itself import ask
 from chaos.ground import Ground
 from chaos.plan import Step
 from chaos.wire.moments import Cuttable, Moment, Point, Trap
+from chaos.wire.proxy import until
+from chassis.event_store import StoreUnavailable
 from chassis.jetstream_store import STREAM
 from local.nats import node_name
 
 TWO_DOWN_S, FROZEN_S, PARTITIONED_S = 6.0, 8.0, 8.0
+ELECTED_WITHIN_S = 20.0
 
 LEADER = "leader"
 
@@ -85,10 +88,19 @@ async def partition(step: Step, ground: Ground) -> None:
 
 
 async def leading(ground: Ground) -> int:
-    """The number of the server that leads the log."""
-    async with ground.connection() as connection:
+    """The number of the server that leads the log. Raises StoreUnavailable where none comes to."""
+    leader = ""
+
+    async def look() -> bool:
+        nonlocal leader
         told = await ask(connection, f"STREAM.INFO.{STREAM}", {})
-    return int(told["cluster"]["leader"].rpartition("-")[2])
+        leader = told.get("cluster", {}).get("leader", "")
+        return bool(leader)
+
+    async with ground.connection() as connection:
+        if not await until(look, ELECTED_WITHIN_S, every_s=0.2):
+            raise StoreUnavailable("the log has no leader")
+    return int(leader.rpartition("-")[2])
 
 
 STRIKES = {"leader": kill_leader, "two-down": stop_two, "node-frozen": freeze, "partition": partition}

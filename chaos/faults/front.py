@@ -64,13 +64,15 @@ async def kill_gateway(step: Step, ground: Ground) -> None:
 
 
 async def repeat_requests(step: Step, ground: Ground) -> None:
-    """The same request five times at once, then once more, then another one under its id."""
+    """The same request five times at once, then once more; the first one of the run; then another one under its id."""
     client = client_of(ground, f"repeats-{step.number}")
     ground.fired(step, f"{PARALLEL} times at once")
     answers = await asyncio.gather(*(client.send("request", "/workflows", client.body()) for _ in range(PARALLEL)))
     again = await client.send("request", "/workflows", client.body())
+    oldest = Client(ground, ground.plan.wishes[0], name=f"repeats-{step.number}-oldest")
+    long_after = await oldest.send("request", "/workflows", oldest.body())
     other = await client.send("request", "/workflows", {**client.body(), "topic": "something else"})
-    told = [str(answer.status_code) if answer is not None else "nothing" for answer in (*answers, again)]
+    told = [str(answer.status_code) if answer is not None else "nothing" for answer in (*answers, again, long_after)]
     ground.healed(
         step, f"told {', '.join(told)}; with another body {other.status_code if other is not None else 'nothing'}"
     )

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from chaos.faults.killed import POINT_WITHIN_S, is_anything
-from chaos.ground import HOSTILE, Ground
+from chaos.ground import HOSTILE, CannotStart, Ground
 from chaos.plan import Step
 from chaos.wire.moments import Cuttable, Moment, Point, Trap
 from chaos.wire.proxy import until
 from chassis.connection import Connection, NoAnswer
 from chassis.event_store import utc_now
 from chassis.jetstream_store import STREAM
+from chassis.topology import DUPLICATE_WINDOW_MIN_NS
 from contracts.envelope import ID, SOURCE, TIME, TYPE
 from contracts.services import GATEWAY, WRITER
 from contracts.subjects import EventSubject, WorkflowKey
@@ -42,6 +43,17 @@ async def fill(step: Step, ground: Ground) -> None:
             await ask(connection, f"STREAM.UPDATE.{STREAM}", config)
     who = f"{refused.process} was refused: {refused.about['error']}" if refused else "nobody wrote meanwhile"
     ground.healed(step, f"the quota is raised again; {who}")
+
+
+async def forget_repeats(ground: Ground) -> None:
+    """Has JetStream itself know no event again, as it does for two minutes unless it is told otherwise: so whatever is
+    repeated in this run is repeated as if hours lay between.
+    """
+    async with ground.connection() as connection:
+        config = (await ask(connection, f"STREAM.INFO.{STREAM}", {}))["config"]
+        told = await ask(connection, f"STREAM.UPDATE.{STREAM}", {**config, "duplicate_window": DUPLICATE_WINDOW_MIN_NS})
+    if "error" in told:
+        raise CannotStart(f"The log does not forget: {told['error']}")
 
 
 async def delete_consumer(step: Step, ground: Ground) -> None:

@@ -7,8 +7,8 @@ from chaos.faults.killed import POINT_WITHIN_S, in_words
 from chaos.ground import ACK_WAIT_S, Ground
 from chaos.plan import Step
 from chaos.wire.moments import Cuttable, Moment, Point, Trap
-
-PROJECTOR_S = 5.0
+from chaos.wire.proxy import Proxy
+from local.services import Way
 
 
 async def stop_a_stage(step: Step, ground: Ground) -> None:
@@ -22,22 +22,37 @@ async def stop_a_stage(step: Step, ground: Ground) -> None:
         ground.skipped(step, "the point did not come")
         return
     ground.fired(step, f"{moment.process} stopped, {in_words(moment)}", at=moment.process)
-    await _go_on(step, ground, moment.process, 2 * ACK_WAIT_S)
+    try:
+        await asyncio.sleep(2 * ACK_WAIT_S)
+    finally:
+        ground.signal(moment.process, signal.SIGCONT)
+    ground.healed(step, f"{moment.process} goes on after {2 * ACK_WAIT_S:g} s", at=moment.process)
 
 
 async def stop_a_projector(step: Step, ground: Ground) -> None:
-    """The other one goes on; the first one wakes with a batch in its hands that is long applied."""
-    ground.signal(step.target, signal.SIGSTOP)
-    ground.fired(step, f"{step.target} stopped")
-    await _go_on(step, ground, step.target, PROJECTOR_S)
+    """In the middle of a batch, with its locks held. Where it is silent for longer than Postgres bears, the other one
+    applies the batch, and the first one wakes with it in its hands.
+    """
+    paused: list[Proxy] = []
 
+    def act(moment: Moment, _: Cuttable) -> None:
+        ground.signal(moment.process, signal.SIGSTOP)
+        paused.extend(ground.all_proxies(moment.process, Way.TABLES))
+        for proxy in paused:
+            proxy.pause()
 
-async def _go_on(step: Step, ground: Ground, process: str, seconds: float) -> None:
+    moment = await ground.board.spring(Trap(step.target, Point.BEFORE_COMMIT, act), POINT_WITHIN_S)
+    if moment is None:
+        ground.skipped(step, "the point did not come")
+        return
+    ground.fired(step, f"{moment.process} stopped {moment.point}", at=moment.process)
     try:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(step.choices["seconds"])
     finally:
-        ground.signal(process, signal.SIGCONT)
-    ground.healed(step, f"{process} goes on after {seconds:g} s", at=process)
+        for proxy in paused:
+            proxy.resume()
+        ground.signal(moment.process, signal.SIGCONT)
+    ground.healed(step, f"{moment.process} goes on after {step.choices['seconds']} s", at=moment.process)
 
 
 STRIKES = {"zombie": stop_a_stage, "two-projectors": stop_a_projector}

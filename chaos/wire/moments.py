@@ -42,6 +42,8 @@ class Point(StrEnum):
     """The object store has taken the object in and is about to tell it."""
     FETCHED = "fetched"
     """The last bytes of an object are on their way to it."""
+    BEFORE_COMMIT = "before its commit"
+    """It has done all of a transaction, and its COMMIT is held back."""
     COMMITTING = "committing"
     """It has sent a COMMIT to Postgres."""
 
@@ -55,7 +57,7 @@ SAID = {
     Point.UPLOADING,
     Point.COMMITTING,
 }
-"""What a process says; the others it is told."""
+"""What a process says; the others it is told, but for what is held back before it is said."""
 
 
 class Cuttable(Protocol):

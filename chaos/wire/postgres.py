@@ -24,7 +24,11 @@ class PostgresTalk:
         self._said += data
         while message := self._first():
             self._said = self._said[len(message) :]
-            yield message, self._moment(message)
+            if moment := self._moment(message):
+                yield b"", Moment(Point.BEFORE_COMMIT, self._process)
+                yield message, moment
+            else:
+                yield message, None
 
     def told(self, data: bytes) -> Seen:
         """What the process is told."""

@@ -181,4 +181,4 @@ class TestPostgres:
     @given(CUTS)
     def test_a_commit_is_seen_behind_a_greeting(self, cuts: list[int]) -> None:
         talk = TLS + STARTUP + query("BEGIN;") + query("SELECT 'COMMIT'") + query("COMMIT;")
-        assert points(said(PostgresTalk("projector-1"), talk, cuts)) == [Point.COMMITTING]
+        assert points(said(PostgresTalk("projector-1"), talk, cuts)) == [Point.BEFORE_COMMIT, Point.COMMITTING]
