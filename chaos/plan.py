@@ -160,6 +160,7 @@ def draw_everything(chance: random.Random) -> tuple[str, str, dict[str, Any]]:
     return "everything", ", ".join(parts), {"parts": told}
 
 
+DISK_FULL = "disk-full"
 READERS_FIRST = "whoever reads first, the gateway last"
 """The order of docs/changing-an-event.md."""
 
@@ -267,6 +268,9 @@ KINDS: dict[str, Kind] = {
         nodes=3,
     ),
     "kills": Kind(1, "a stage's process killed every two seconds", of("stages", "every 2 s"), is_in_all=False),
+    DISK_FULL: Kind(
+        13, "the disk of the log's server full, and with room again", of("nats", "at once"), nodes=1, is_in_all=False
+    ),
     "rollback": Kind(
         12,
         "the log rolled back, cut short or damaged, then restored",
@@ -276,7 +280,7 @@ KINDS: dict[str, Kind] = {
     ),
 }
 
-ONCE = {"kills", "rollback", "everything", "rolling", "new-release", "rebuild"}
+ONCE = {"kills", "rollback", DISK_FULL, "everything", "rolling", "new-release", "rebuild"}
 STAGE_KILLS = {"pull", "claim", "call", "answer", "append", "append-sent"}
 
 

@@ -17,6 +17,7 @@ import httpx2
 from chaos import collect, sums
 from chaos.clients import Crowd
 from chaos.faults import LANES, STRIKES
+from chaos.faults.disk import small_disk
 from chaos.faults.log_itself import forget_repeats
 from chaos.ground import CannotStart, Ground
 from chaos.plan import ALL, Plan, Step, kinds_of
@@ -96,12 +97,8 @@ class Course:
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, me.cancel)
         try:
-            await self._ground.start()
-            self._say(f"the system under test runs at {self._ground.address}")
-            await forget_repeats(self._ground)
-            await self._live()
-            self._records.moment("end")
-            await collect.collect(self._ground)
+            with small_disk(self._plan, self._ground.data.path):
+                await self._try()
         except CannotStart as wrong:
             self._say(str(wrong))
             return NOT_CHECKED
@@ -109,11 +106,21 @@ class Course:
             self._say("interrupted; everything is stopped")
             return 130
         finally:
-            await self._ground.stop()
             self._records.close()
         for line in sums.in_words(self._records.folder):
             self._say(line)
         return await self._check()
+
+    async def _try(self) -> None:
+        try:
+            await self._ground.start()
+            self._say(f"the system under test runs at {self._ground.address}")
+            await forget_repeats(self._ground)
+            await self._live()
+            self._records.moment("end")
+            await collect.collect(self._ground)
+        finally:
+            await self._ground.stop()
 
     async def _live(self) -> None:
         sampling = asyncio.create_task(collect.sample_checkpoints(self._ground))

@@ -75,6 +75,7 @@ WHILE_IT_LASTS = frozenset(
         "node-frozen",
         "partition",
         "rollback",
+        "disk-full",
     }
 )
 """Kinds that may cost a call at every ack wait that they last: no sign of life gets through."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from chaos.faults import (
     cluster,
     damage,
+    disk,
     front,
     killed,
     log_itself,
@@ -33,6 +34,7 @@ SERVERS: Mapping[str, Strike] = {
     **log_itself.STRIKES,
     **tables.STRIKES,
     **cluster.STRIKES,
+    **disk.STRIKES,
 }
 SURROUNDINGS: Mapping[str, Strike] = {
     **pictures.STRIKES,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from local.servers import temporary_folder
 from local.services import ROOT
@@ -81,6 +82,7 @@ def check(folder: Path) -> None:
     assert (folder / "run" / "logs" / "writer-1.log").stat().st_size
 
 
+@pytest.mark.long
 async def test_ctrl_c_stops_everything() -> None:
     with temporary_folder() as folder:
         process = await start(folder, "--faults", "kills")
