@@ -54,6 +54,9 @@ TROUBLE = (
 
 HOLDS, BROKEN, NOT_CHECKED = 0, 1, 2
 
+RUN = "run"
+"""What the run directory is called in the folder of --keep."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -70,6 +73,9 @@ class Wanted:
 def run(wanted: Wanted, say: Callable[[str], None]) -> int:
     """-> the exit code: 0 all invariants hold, 1 one is broken, 2 it could not be checked"""
     if wanted.keep is not None:
+        if (wanted.keep / RUN).exists():
+            say(f"{wanted.keep} holds a run already; choose another folder for --keep.")
+            return NOT_CHECKED
         return asyncio.run(Course(wanted, wanted.keep.absolute(), say).run())
     with tempfile.TemporaryDirectory(prefix="pressroom-chaos-") as name:
         Path(name).chmod(0o711)  # Postgres's own user passes through
@@ -81,7 +87,7 @@ class Course:
 
     def __init__(self, wanted: Wanted, folder: Path, say: Callable[[str], None]) -> None:
         self._wanted, self._plan, self._say, self._folder = wanted, wanted.plan, say, folder
-        self._records = Records(folder / "run", say)
+        self._records = Records(folder / RUN, say)
         self._ground = Ground(wanted.plan, folder, self._records, latency_s=wanted.latency_s)
         at_once = AT_ONCE_MAX if "kills" not in self._plan.faults else 2 * AT_ONCE_MAX
         self._crowd = Crowd(self._ground, at_once=at_once)

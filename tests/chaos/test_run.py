@@ -82,6 +82,15 @@ def check(folder: Path) -> None:
     assert (folder / "run" / "logs" / "writer-1.log").stat().st_size
 
 
+async def test_folder_with_a_run_is_left_as_it_is() -> None:
+    with temporary_folder() as folder:
+        (folder / "run").mkdir()
+        process = await start(folder, "--faults", "claim")
+        said, _ = await process.communicate()
+        assert (process.returncode, [*folder.rglob("*")]) == (2, [folder / "run"])
+        assert "holds a run already" in said.decode()
+
+
 @pytest.mark.long
 async def test_ctrl_c_stops_everything() -> None:
     with temporary_folder() as folder:
