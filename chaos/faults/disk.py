@@ -7,9 +7,6 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import httpx2
-
-from chaos.clients import Client
 from chaos.faults.front import client_of
 from chaos.ground import CannotStart, Ground
 from chaos.plan import DISK_FULL, Plan, Step
@@ -50,15 +47,16 @@ async def fill(step: Step, ground: Ground) -> None:
     await asyncio.to_thread(_fill, filler)
     ground.fired(step, "not a byte more can be written")
     client = client_of(ground, f"disk-{step.number}")
-    asking = asyncio.create_task(_asked(client))
+    asking = asyncio.create_task(client.send("request", "/workflows", client.body()))
     try:
         await asyncio.sleep(FULL_S)
     finally:
         filler.unlink()
     is_back = await ground.back(NAME, before) and await ground.log_answers()
-    told = await asking
+    answer = await asking
     ground.follow(client)
     words = "answers again" if is_back else "is not back"
+    told = answer.status_code if answer is not None else "nothing"
     ground.healed(step, f"there is room again, and NATS {words}; a request meanwhile was told {told}")
 
 
@@ -66,14 +64,6 @@ def _fill(filler: Path) -> None:
     with suppress(OSError), filler.open("wb", buffering=0) as file:
         while file.write(PIECE):
             pass
-
-
-async def _asked(client: Client) -> str:
-    try:
-        answer = await client.send("request", "/workflows", client.body())
-    except httpx2.HTTPError as wrong:
-        return type(wrong).__name__
-    return str(answer.status_code) if answer is not None else "nothing"
 
 
 STRIKES = {DISK_FULL: fill}
