@@ -123,9 +123,13 @@ class System:
         """The command that adds a process of this service to the running system."""
         return [sys.executable, "-m", "cli", "service", service, "--data", str(self.data)]
 
+    def nats_servers(self) -> list[str]:
+        """The NATS server, or all three."""
+        return node_names(DataDirectory(self.data))
+
     def a_nats_server(self) -> str:
-        """The NATS server, or any one of three."""
-        return random.choice(node_names(DataDirectory(self.data)))
+        """Any one of them."""
+        return random.choice(self.nats_servers())
 
     async def kill_and_see_it_back(self, name: str) -> None:
         """Kills a process and waits until the supervisor has started another in its place."""

@@ -26,10 +26,10 @@ PROCESSES = ("research-1", "writer-1", "illustrator-1", "projector-1", "gateway-
 
 
 @contextmanager
-def standing_still(system: System, name: str) -> Generator[None]:
-    """The process with all its children: what is sent is taken in by the kernel, and nobody answers."""
-    process = psutil.Process(system.pid(name))
-    family = [process, *process.children(recursive=True)]
+def standing_still(system: System, *names: str) -> Generator[None]:
+    """The processes with all their children: what is sent is taken in by the kernel, and nobody answers."""
+    processes = [psutil.Process(system.pid(name)) for name in names]
+    family = [one for process in processes for one in (process, *process.children(recursive=True))]
     for one in family:
         one.send_signal(signal.SIGSTOP)
     try:
@@ -62,7 +62,7 @@ async def test_paid_call_that_ends_while_nats_stands_still_is_recorded_and_not_m
         return (await system.http.get("/health/ready")).status_code == 503
 
     await until(is_called, "the blog post is being written")
-    with standing_still(system, "nats"):
+    with standing_still(system, *system.nats_servers()):
         await until(has_ended, "the call has ended")
         await until(is_unready, "the gateway has noticed")
         refused = await system.http.post("/workflows", json={"topic": topic})

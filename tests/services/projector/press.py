@@ -76,10 +76,25 @@ class Press:
         """Appends these events as the services whose they are. -> the position of the last one"""
         position = 0
         for event in events:
-            service = writer_of(event)
-            store = JetStreamStore(await self.connection(service), service)
-            recorded = await store.append(await store.read(key), event, id=str(uuid.uuid4()))
-            position = recorded.position
+            position = await self._record(key, event)
+        return position
+
+    async def _record(self, key: WorkflowKey, event: Event) -> int:
+        service, event_id, position = writer_of(event), str(uuid.uuid4()), 0
+        connection = await self.connection(service)
+        store = JetStreamStore(connection, service)
+
+        async def is_appended() -> bool:
+            nonlocal position
+            try:
+                position = (await store.append(await store.read(key), event, id=event_id)).position
+            except Conflict:
+                if not connection.has_cluster:
+                    raise
+                return False  # the copy that was read lags behind the log
+            return True
+
+        await until(is_appended, f"{event.type} is appended")
         return position
 
     async def publish(
