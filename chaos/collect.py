@@ -137,11 +137,12 @@ async def collect_tables(ground: Ground) -> None:
     try:
         checkpoint = await database.fetchrow(CHECKPOINT)
         told = dict(checkpoint) if checkpoint else {}
-        archived = await database.fetch(
-            "SELECT position, subject, headers, body, sha256 FROM archive.events WHERE epoch = $1 ORDER BY position",
-            told.get("epoch", ""),
-        )
-        ground.records.lines("archive.jsonl", [archived_line(row) for row in archived])
+        for name, table in (("archive", "archive.events"), ("set-aside", "archive.set_aside")):
+            rows = await database.fetch(
+                f"SELECT position, subject, headers, body, sha256 FROM {table} WHERE epoch = $1 ORDER BY position",  # noqa: S608 - ours
+                told.get("epoch", ""),
+            )
+            ground.records.lines(f"{name}.jsonl", [archived_line(row) for row in rows])
         tables = {view: plain(await database.fetch(f"SELECT * FROM read.{view}")) for view in VIEWS}  # noqa: S608 - ours
         ground.records.whole("tables.json", tables)
         ground.records.whole("checkpoint.json", told)

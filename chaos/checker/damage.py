@@ -1,7 +1,8 @@
 """Damage to the log itself: what may be lost with it, and whether a projector noticed.
 
 A log that is put back to an older copy has truly lost what was acknowledged in the last moments before, and was not in
-the archive yet. That, and nothing else, is forgiven.
+the archive yet. What was appended between the damage and its restore may stand at another position behind it, or be set
+aside where its history is no longer legal. That, and nothing else, is forgiven.
 """
 
 import json
@@ -32,20 +33,31 @@ def damages(record: Record) -> list[Happening]:
 
 
 def lost(record: Record) -> dict[str, Append]:
-    """The acknowledged events that no copy holds any more, and need not: by their ids."""
+    """The acknowledged events that the log does not hold any more, and need not: by their ids."""
     if not damages(record):
         return {}
     kept = {event_id(entry) for entry in record.log} | {event_id(entry) for entry, _ in record.archive}
+    aside = {event_id(entry) for entry in record.set_aside}
     return {
         one.ce_id: one
         for one in record.appends
-        if one.phase == "acked" and one.ce_id and one.ce_id not in kept and is_in_doubt(record, one)
+        if one.phase == "acked"
+        and one.ce_id
+        and one.ce_id not in kept
+        and (one.ce_id in aside or _was_not_archived(record, one))
     }
 
 
-def is_in_doubt(record: Record, append: Append) -> bool:
-    """Was it acknowledged so shortly before a damage that it may not have been archived: lost, or with what was before
-    it lost, appended at another position?"""
+def may_have_moved(record: Record, append: Append) -> bool:
+    """Was it acknowledged so shortly before a damage that it may not have been archived, or before that was mended?"""
+    healed = {one.step: one.at for one in record.happened if one.kind == DAMAGE and one.phase == "healed"}
+    return any(
+        one.at - ARCHIVED_WITHIN_S <= append.at <= healed.get(one.step, one.at + ARCHIVED_WITHIN_S)
+        for one in damages(record)
+    )
+
+
+def _was_not_archived(record: Record, append: Append) -> bool:
     return any(abs(append.at - one.at) <= ARCHIVED_WITHIN_S for one in damages(record))
 
 

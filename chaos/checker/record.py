@@ -67,6 +67,8 @@ class Record:
     replicas: Mapping[str, Sequence[Entry]] = field(default_factory=dict[str, Sequence[Entry]])
     archive: Sequence[tuple[Entry, str]] = ()
     """Each copy, and the hash that is archived with it."""
+    set_aside: Sequence[Entry] = ()
+    """What a restore of the log found behind the archived events, whether it stands in the log again or not."""
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict[str, Sequence[Row]])
     checkpoint: Checkpoint
     checkpoints: Sequence[Seen] = ()
@@ -133,6 +135,7 @@ class _Folder:
                 if plan.nodes > 1
             },
             archive=[(_entry(one), one.sha256) for one in self._lines("archive.jsonl", Stored)],
+            set_aside=[_entry(one) for one in self._lines("set-aside.jsonl", Stored, may_be_empty=True)],
             tables=self._value("tables.json", dict[str, list[Row]]),
             checkpoint=self._one("checkpoint.json", Checkpoint),
             checkpoints=self._lines("checkpoints.jsonl", Seen),

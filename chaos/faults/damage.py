@@ -18,6 +18,7 @@ from chaos.ground import Ground
 from chaos.plan import Step
 from chaos.wire.moments import Cuttable, Moment, Point, Trap
 from chaos.wire.proxy import until
+from chassis.jetstream_log import JetStreamLog
 from contracts.services import PROJECTOR
 from local.services import ROOT
 
@@ -42,6 +43,8 @@ async def damage(step: Step, ground: Ground) -> None:
     if await ground.board.spring(Trap("", Point.STORED, _nothing, APPENDS, is_anything), POINT_WITHIN_S) is None:
         ground.skipped(step, "there was too little work")
         return
+    # What no projector had archived would be lost for good, and nobody could know.
+    await until(lambda: _is_archived(ground), POINT_WITHIN_S, every_s=0.01)
     with ground.supervisor_held():
         before = ground.signal(name, signal.SIGKILL)
         told = _spoil(store, copy, how)
@@ -54,6 +57,17 @@ async def damage(step: Step, ground: Ground) -> None:
     words = "the projector has stopped" if noticed else f"nobody noticed within {NOTICED_WITHIN_S:g} s"
     more = "it projects again" if serves else "it does not project"
     ground.healed(step, f"{words}; ./run log restore ended with {code} ({last}); {more}")
+
+
+async def _is_archived(ground: Ground) -> bool:
+    """Whether the archive holds the whole log, as it is at this moment."""
+    database = await ground.database()
+    try:
+        archived = await database.fetchval("SELECT coalesce(max(position), 0) FROM archive.events")
+    finally:
+        await database.close()
+    async with ground.connection() as connection:
+        return archived >= await JetStreamLog(connection).end()
 
 
 def _nothing(_: Moment, __: Cuttable) -> None:

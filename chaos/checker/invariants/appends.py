@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 
 from chaos.checker import telling
-from chaos.checker.damage import is_in_doubt, lost
+from chaos.checker.damage import lost, may_have_moved
 from chaos.checker.finding import Finding, Violation, finding
 from chaos.checker.record import Record, event_id
 from chaos.checker.shapes import Append
@@ -24,7 +24,7 @@ def _lost(record: Record, acked: list[Append]) -> Iterator[Violation]:
     by_position = {entry.position: entry for entry in record.log}
     forgiven, kept = lost(record), {event_id(entry) for entry in record.log}
     for one in acked:
-        if one.ce_id in forgiven or (one.ce_id in kept and is_in_doubt(record, one)):
+        if one.ce_id in forgiven or (one.ce_id in kept and may_have_moved(record, one)):
             continue
         found = by_position.get(one.position or 0)
         if found is None:

@@ -292,6 +292,24 @@ class TestDamage:
         sent = [replace_at(one, self.DAMAGED.at - 0.1) for entry in (*lost, *kept) for one in appended(entry)]
         holds(appends.check, replace(run, log=[*run.log, moved], appends=[*run.appends, *sent]))
 
+    def test_event_that_was_appended_to_the_damaged_log_may_stand_elsewhere_once_it_is_mended(self) -> None:
+        run = self.run()
+        (kept,) = entries([requested()], workflow="kept", behind=len(WHOLE) + 1)
+        moved = replace(kept, position=len(WHOLE))
+        sent = [replace_at(one, self.DAMAGED.at + 5) for one in appended(kept)]
+        run = replace(run, log=[*run.log, moved], appends=[*run.appends, *sent])
+        mended = happening("rollback", self.DAMAGED.at + 6, step=1, target="log", phase="healed")
+        holds(appends.check, replace(run, happened=[*run.happened, mended]))
+        breaks(appends.check, run, "is not in the log")
+
+    def test_event_that_a_restore_has_set_aside_is_forgiven(self) -> None:
+        run = self.run()
+        (aside,) = entries([requested()], workflow="aside", behind=len(WHOLE))
+        sent = [replace_at(one, self.DAMAGED.at + 5) for one in appended(aside)]
+        run = replace(run, appends=[*run.appends, *sent])
+        holds(appends.check, replace(run, set_aside=[aside]))
+        breaks(appends.check, run, "is not in the log")
+
     def test_request_of_the_last_moment_is_forgiven(self) -> None:
         (gone,) = entries([requested()], workflow="lost", behind=len(WHOLE))
         accepted = said("request", "ok", id=9, workflow_id="lost", status=202)
