@@ -25,7 +25,7 @@ from contracts.subjects import WorkflowKey
 from local.nats import Nats, settle_nodes
 from local.servers import temporary_folder
 from local.state import DataDirectory
-from tests.services.gateway.nats_server import NatsServer
+from tests.services.gateway.nats_server import started
 from tests.waiting import until
 
 REQUESTED = WorkflowRequested(topic="tea", research=False, platforms=(Platform.LINKEDIN,), brief=Brief())
@@ -65,15 +65,10 @@ async def pressed() -> AsyncGenerator[Pressed]:
         with data.held("no address, as these are servers for a test"):
             settle_nodes(data, 3)
             servers = pressed_nats(data, routes=await routes.listen())
-            for nats in servers:
-                nats.launch(settled=False)  # settles its ports
-            server = NatsServer(servers)
-            await server.start()
             try:
-                await server.plant.set_up()
-                yield Pressed(servers, routes)
+                async with started(servers):
+                    yield Pressed(servers, routes)
             finally:
-                await server.kill()
                 await routes.close()
 
 

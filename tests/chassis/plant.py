@@ -40,6 +40,11 @@ class Plant:
         """How many servers there are."""
         return len(self.running.nats_names)
 
+    @property
+    def first_url(self) -> str:
+        """The first of the servers, for what speaks to one alone."""
+        return self.running.nats_url.partition(",")[0]
+
     async def connect(self, user: str) -> Connection:
         """A new connection of this user."""
         connection = await Connection.open(

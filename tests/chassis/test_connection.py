@@ -153,7 +153,7 @@ class TestWhatNobodyCanRead:
 
     async def say(self, plant: Plant, command: bytes) -> None:
         """Sends this as the writer, byte for byte, and waits until the server has taken it."""
-        place = urlsplit(plant.running.nats_url.partition(",")[0])
+        place = urlsplit(plant.first_url)
         reader, writer = await asyncio.open_connection(place.hostname, place.port)
         await reader.readline()
         hello = {"user": WRITER, "pass": plant.running.passwords[WRITER], "verbose": False, "headers": True}
@@ -245,7 +245,7 @@ async def test_message_that_is_no_utf_8_is_heard_and_ends_nothing(
     await listener.flush()
     for name in (b"\xff\xfe", key.workflow_id.encode()):
         await send_raw(
-            plant.running.nats_url,
+            plant.first_url,
             user=WRITER,
             password=plant.running.passwords[WRITER],
             subject=subjects.delta(WorkflowKey("local", "NAME"), WRITER).encode().replace(b"NAME", name),

@@ -324,7 +324,7 @@ async def test_hostile_events_hold_up_no_other(open_desk: Open, research: JetStr
     subject = str(EventSubject(WorkflowKey("local", "NAME"), RESEARCH, FOUND.type, 1)).encode()
     for name, headers in HOSTILE:
         await send_raw(
-            desk.plant.running.nats_url,
+            desk.plant.first_url,
             user=RESEARCH,
             password=desk.plant.running.passwords[RESEARCH],
             subject=subject.replace(b"NAME", name),

@@ -142,9 +142,9 @@ class TestWithoutNats:
         self, start: Start, plant: Plant
     ) -> None:
         port, request = free_port(), {"topic": "bees", "client_request_id": "before the log"}
-        async with wire(plant.running.nats_url) as it:
+        async with wire(plant.first_url) as it:
             it.go_down()
-            told = settings_of(plant, GATEWAY) | {"nats_url": it.url(plant.running.nats_url), "port": str(port)}
+            told = settings_of(plant, GATEWAY) | {"nats_url": it.url(plant.first_url), "port": str(port)}
             process = await start(GATEWAY, **told)
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
 

@@ -55,13 +55,19 @@ async def nats_server(nodes: int = 1) -> AsyncGenerator[NatsServer]:
         data = DataDirectory(folder / "data")
         with data.held("no address, as this is a server for a test"):
             settle_nodes(data, nodes)
-            servers = nats_servers(data)
-            for nats in servers:
-                nats.launch(settled=False)  # settles its ports
-            server = NatsServer(servers)
-            await server.start()
-            try:
-                await server.plant.set_up()
+            async with started(nats_servers(data)) as server:
                 yield server
-            finally:
-                await server.kill()
+
+
+@asynccontextmanager
+async def started(servers: list[Nats]) -> AsyncGenerator[NatsServer]:
+    """These servers, running, with the log set up on them."""
+    for nats in servers:
+        nats.launch(settled=False)  # settles its ports
+    server = NatsServer(servers)
+    await server.start()
+    try:
+        await server.plant.set_up()
+        yield server
+    finally:
+        await server.kill()

@@ -6,39 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from chassis.jetstream_log import Entry
 from chassis.jetstream_store import STREAM
-from services.projector.archive import digest
-from tests.contracts.given import blog_written, requested
+from tests.contracts.given import requested
+from tests.services.projector.log.archived import digests, goes_on, is_restored, project_whole, write
 from tests.services.projector.log.damage import cut, damage, flip_bit
 from tests.services.projector.press import Press, new_key
 
 LOST = 50
-
-
-async def write(press: Press, workflows: int) -> None:
-    """Two events for each of so many workflows."""
-    for _ in range(workflows):
-        await press.record(new_key(), requested(), blog_written())
-
-
-async def project_whole(press: Press, workflows: int) -> list[Entry]:
-    """So many workflows more, archived. -> all events of the log"""
-    await write(press, workflows)
-    await press.project()
-    return await press.entries()
-
-
-async def goes_on(press: Press) -> None:
-    """New work is taken in and projected, and nothing differs anywhere."""
-    await press.record(new_key(), requested(), blog_written())
-    await press.project()
-    assert await (await press.guard()).look() is None
-    assert await press.differences() == []
-
-
-def digests(entries: list[Entry]) -> list[bytes]:
-    return [digest(entry) for entry in entries]
 
 
 @pytest.mark.parametrize(
@@ -90,9 +64,7 @@ async def test_log_rolled_back_by_50_is_refused_and_restored(own_press: Press, *
         assert told[0] in (await (await own_press.guard()).look() or "nothing")
         damaged = await own_press.entries()
         plan = await own_press.restore()
-        after = await own_press.entries()
-        assert digests(after[:last]) == digests(before)
-        assert [one.body for one in after[last:]] == [one.body for one in damaged[last - LOST :]]
+        await is_restored(own_press, before=before, newer=damaged[last - LOST :])
         assert len(plan.tail) == 2 * new and all(newer.is_appended for newer in plan.newer)
         await projector.guard.look()
         await own_press.until_projected()

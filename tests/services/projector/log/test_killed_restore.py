@@ -13,7 +13,7 @@ from contracts.subjects import restoring
 from local.services import ROOT
 from tests.contracts.given import requested
 from tests.faulty_wire import wire
-from tests.services.projector.log.test_guard_and_restore import digests, project_whole, write
+from tests.services.projector.log.archived import goes_on, is_restored, project_whole, write
 from tests.services.projector.press import Press, new_key
 
 STEPS = (
@@ -65,9 +65,5 @@ async def test_command_that_is_killed_at_any_step_is_finished_by_the_next(own_pr
     said, _ = await last.communicate()
     assert last.returncode == 0, said.decode()
     assert "The log is whole and open again" in said.decode()
-    after = await own_press.entries()
-    assert digests(after[: len(before)]) == digests(before)
-    assert [one.body for one in after[len(before) :]] == [one.body for one in newer]
-    await own_press.project()
-    assert await (await own_press.guard()).look() is None
-    assert await own_press.differences() == []
+    await is_restored(own_press, before=before, newer=newer)
+    await goes_on(own_press)

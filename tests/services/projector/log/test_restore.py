@@ -19,7 +19,7 @@ from services.projector.log.restore.archived import ArchiveUnfit
 from services.projector.log.restore.restoration import CannotRestore
 from services.projector.log.verify import verify
 from tests.contracts.given import blog_written, claimed, requested
-from tests.services.projector.log.test_guard_and_restore import digests, project_whole, write
+from tests.services.projector.log.archived import digests, goes_on, is_restored, project_whole, write
 from tests.services.projector.press import Press, new_key, set_up_press
 
 
@@ -74,12 +74,8 @@ async def test_restore_that_is_killed_anywhere_is_finished_by_the_next(own_press
             await (await own_press.database(PROJECTOR)).execute("SELECT pg_advisory_unlock_all()")
         if requests % 2:
             await own_press.set_up_log()  # as the next start does
-    after = await own_press.entries()
-    assert digests(after[: len(before)]) == digests(before)
-    assert [one.body for one in after[len(before) :]] == [one.body for one in newer]
-    await own_press.project()
-    assert await (await own_press.guard()).look() is None
-    assert await own_press.differences() == []
+    await is_restored(own_press, before=before, newer=newer)
+    await goes_on(own_press)
 
 
 async def test_half_a_log_is_never_opened_by_a_start(own_press: Press) -> None:
