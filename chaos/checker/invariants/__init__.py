@@ -5,6 +5,7 @@ from collections.abc import Callable
 from chaos.checker.finding import Finding
 from chaos.checker.invariants import (
     appends,
+    bounds,
     canaries,
     clients,
     consumers,
@@ -34,7 +35,8 @@ CHECKS: tuple[Callable[[Record], Finding], ...] = (
     copies.check,
     clients.check,
     resources.check,
+    bounds.check,
     canaries.check,
     consumers.check,
 )
-"""In the order of their numbers."""
+"""In the order of their numbers; the twelfth has two lines."""

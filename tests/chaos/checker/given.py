@@ -1,6 +1,6 @@
 """Given a run in which all holds, and one thing in it that is different: what does the checker say?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -89,7 +89,7 @@ def a_run_of(log: Sequence[Entry], **different: Any) -> Record:
     told: dict[str, Any] = {
         "plan": Plan(seed=1, workflows=1, faults=()),
         "happened": [happening("calm", at(1)), happening("end", at(60))],
-        "clients": [*asked(log), *watched(log)],
+        "clients": [*asked(log), *watched(log), *operated(log), bound(3.0)],
         "appends": [one for entry in log for one in appended(entry)],
         "calls": paid(log),
         "log": log,
@@ -145,6 +145,36 @@ def watched(log: Sequence[Entry], *, client: str = "client-1", after: int = 0) -
 def said(op: str, phase: Any = None, *, client: str = "client-1", at: float = BEGAN, **told: Any) -> Said:
     """One line of a client."""
     return Said(at=at, client=client, op=op, phase=phase, **told)
+
+
+def operated(
+    log: Sequence[Entry],
+    *,
+    before: Mapping[str, str] | None = None,
+    after: Mapping[str, str] | None = None,
+    position: int | None = None,
+    code: int | None = None,
+) -> list[Said]:
+    """What the operator saw parked at a position, by workflow; the redrive; what was parked in the end."""
+    held = {key.workflow_id: "held" for key, story in stories(log).items() if story.unreadable}
+    first = held if before is None else before
+    return [
+        listed("before", len(log) if position is None else position, first),
+        said("redrive", "ok", client="operator", status=int(bool(held)) if code is None else code, data={"said": "so"}),
+        listed("after", len(log), held if after is None else after),
+    ]
+
+
+def listed(when: str, position: int, parked: Mapping[str, str]) -> Said:
+    """One list of what is parked."""
+    items = [{"workflow_id": workflow_id, "kind": kind} for workflow_id, kind in parked.items()]
+    return said("parked", "ok", client="operator", data={"when": when, "position": position, "items": items})
+
+
+def bound(took_s: float, phase: Any = "ok", *, client: str = "hostile-sockets-3") -> Said:
+    """How long something took that may take ten seconds."""
+    data = {"what": "a socket is closed: never reads", "bound_s": 10.0, "took_s": took_s}
+    return said("bound", phase, client=client, at=at(4), data=data)
 
 
 def appended(entry: Entry) -> list[Append]:
