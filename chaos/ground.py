@@ -235,6 +235,10 @@ class Ground:
         self.onlookers.add(living)
         self.followed.append((client, living))
 
+    async def has_looked(self) -> None:
+        """Waits for what is still looked at, which would end with the gateway."""
+        await asyncio.gather(*self.aside)
+
     @property
     def at_work(self) -> int:
         """How many workflows that faults asked for are under way."""

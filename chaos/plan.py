@@ -147,7 +147,7 @@ AT_ONCE = (
     "append",
     "nats-killed",
     "postgres-killed",
-    "s3-down",
+    "s3-errors",
     "gateway-killed",
     "nats-paused",
     "two-projectors",
@@ -163,6 +163,9 @@ def draw_everything(chance: random.Random) -> tuple[str, str, dict[str, Any]]:
 
 
 DISK_FULL = "disk-full"
+LONG_DOWN_S = 60
+"""Of one draw in three: a run is to end within five minutes."""
+
 READERS_FIRST = "whoever reads first, the gateway last"
 """The order of docs/changing-an-event.md."""
 
@@ -197,7 +200,9 @@ KINDS: dict[str, Kind] = {
         "a projector stopped in the middle of a batch beside another, then resumed",
         of(PROJECTOR, "before its next COMMIT, for {seconds} s", seconds=(3, 8)),
     ),
-    "s3-down": Kind(18, "S3 refuses connections", of("s3", "from the next upload, for 6 s")),
+    "s3-down": Kind(
+        18, "S3 refuses connections", of("s3", "from the next upload, for {seconds} s", seconds=(6, 6, LONG_DOWN_S))
+    ),
     "s3-errors": Kind(
         18, "S3 answers with errors", of("s3", "{status} from the next upload, for 5 s", status=(500, 503))
     ),

@@ -31,7 +31,7 @@ from chassis.standing import stage_standing
 from contracts.services import STAGES
 from local.services import ROOT
 
-FAULTS_WITHIN_S = 190.0
+FAULTS_WITHIN_S = 170.0
 """After so long no further fault is begun: a run is to end within five minutes."""
 
 STEP_WITHIN_S = 90.0
@@ -176,7 +176,7 @@ class Course:
                 for lane in lanes:
                     group.create_task(self._again([step for step in lane if step.number in self._ground.missed]))
             await self._lane([step for step in steps if not any(step.kind in lane for lane in LANES)])
-            await asyncio.gather(*self._ground.aside)
+            await self._ground.has_looked()
         finally:
             for task in (watching, *self._ground.aside):
                 task.cancel()

@@ -25,6 +25,7 @@ LIVE = REPUBLISH_TO.partition(">")[0].encode()
 
 async def kill_gateway(step: Step, ground: Ground) -> None:
     """With requests under way. Everybody attaches again behind the last revision that they were told."""
+    await ground.has_looked()
     killed: list[int | None] = []
 
     def act(moment: Moment, _: Cuttable) -> None:
@@ -53,7 +54,8 @@ async def kill_gateway(step: Step, ground: Ground) -> None:
             return all(one.is_done or one.attached > then for one, then in zip(watchers, before, strict=True))
 
         are_back = await until(all_back, KEPT_S)
-        note_bound(ground, step, "every watcher is back", BACK_WITHIN_S, time.monotonic() - began, is_over=are_back)
+        took_s = time.monotonic() - began
+        note_bound(ground, step, "every watcher is back", BACK_WITHIN_S, took_s, needs_log=True, is_over=are_back)
         back = sum(one.is_done or one.attached > then for one, then in zip(watchers, before, strict=True))
         ground.healed(step, f"{back} of {len(watchers)} watchers are back", at=moment.process)
     finally:

@@ -4,8 +4,6 @@ Sockets of clients that misbehave are closed within the gateway's bounds, and wh
 That the former meet nobody else is what the other lines say, of what all other clients asked and were told meanwhile.
 """
 
-from collections.abc import Iterator
-
 from pydantic import BaseModel, ValidationError
 
 from chaos.checker import telling
@@ -22,7 +20,7 @@ ALLOWED_S = 5.0
 ECHO_S = 10.0
 """A fault is felt for a while: a process takes seconds to be back, and its clients come again after that."""
 
-FELT_BY_ALL = frozenset(
+LOG_AWAY = frozenset(
     {
         "nats-after-ack",
         "nats-killed",
@@ -34,11 +32,9 @@ FELT_BY_ALL = frozenset(
         "partition",
         "rollback",
         "disk-full",
-        "rolling",
-        "new-release",
     }
 )
-"""Kinds that keep the gateway itself from its work, or take the log away from it."""
+"""Kinds that keep the log from the gateway."""
 
 
 class Bound(BaseModel):
@@ -47,12 +43,14 @@ class Bound(BaseModel):
     what: str
     bound_s: float
     took_s: float
+    needs_log: bool
+    """Whether it has to wait while the log is away; all of it has to where the gateway itself goes."""
 
 
 def check(record: Record) -> Finding:
     """Each thing that has a bound, unless another fault has met the gateway meanwhile."""
     noted = [(one, _bound(one)) for one in record.clients if one.op == "bound"]
-    judged = [(one, bound) for one, bound in noted if not any(_met(record, one, bound))]
+    judged = [(one, bound) for one, bound in noted if not _is_met(record, one, bound)]
     violations = [
         Violation(_words(one, bound), telling.in_order(telling.faults(record, _around(record, one, bound))))
         for one, bound in judged
@@ -74,19 +72,28 @@ def _words(one: Said, bound: Bound) -> str:
     return f"{bound.what}: {told} {bound.took_s:.1f} s; {bound.bound_s:g} s are the most"
 
 
-def _met(record: Record, one: Said, bound: Bound) -> Iterator[bool]:
-    """Whether each of the others that were fired meanwhile may have kept the gateway from it."""
-    for other in _around(record, one, bound):
-        name = (other.target or "").rpartition("-")[0] or other.target
-        yield f"{other.kind}-{other.step}" != one.client and (name == GATEWAY or other.kind in FELT_BY_ALL)
+def _is_met(record: Record, one: Said, bound: Bound) -> bool:
+    """Whether another fault may have kept the gateway from it."""
+    return any(
+        f"{other.kind}-{other.step}" != one.client
+        and (_is_of_a_gateway(other) or (bound.needs_log and other.kind in LOG_AWAY))
+        for other in _around(record, one, bound)
+    )
+
+
+def _is_of_a_gateway(other: Happening) -> bool:
+    """Of a process, that is, and not of what comes to it."""
+    return (other.target or "").startswith(f"{GATEWAY}-")
 
 
 def _around(record: Record, one: Said, bound: Bound) -> list[Happening]:
     """What was done to the system while it was to happen, or so shortly before that it was still felt."""
+    began = one.at - bound.took_s - ECHO_S
     healed = {other.step: other.at for other in record.happened if other.phase == "healed"}
-    began = one.at - bound.took_s
     return [
         other
         for other in record.happened
-        if other.phase == "fired" and other.at <= one.at and healed.get(other.step, other.at) + ECHO_S >= began
+        if other.phase in ("fired", "healed")
+        and other.at <= one.at
+        and (other.at if _is_of_a_gateway(other) else healed.get(other.step, other.at)) >= began
     ]

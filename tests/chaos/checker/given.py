@@ -171,9 +171,9 @@ def listed(when: str, position: int, parked: Mapping[str, str]) -> Said:
     return said("parked", "ok", client="operator", data={"when": when, "position": position, "items": items})
 
 
-def bound(took_s: float, phase: Any = "ok", *, client: str = "hostile-sockets-3") -> Said:
+def bound(took_s: float, phase: Any = "ok", *, client: str = "hostile-sockets-3", needs_log: bool = False) -> Said:
     """How long something took that may take ten seconds."""
-    data = {"what": "a socket is closed: never reads", "bound_s": 10.0, "took_s": took_s}
+    data = {"what": "a socket is closed: never reads", "bound_s": 10.0, "took_s": took_s, "needs_log": needs_log}
     return said("bound", phase, client=client, at=at(4), data=data)
 
 

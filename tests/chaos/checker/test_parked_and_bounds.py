@@ -111,21 +111,25 @@ class TestBounds:
     def test_what_is_never_done_is_found(self) -> None:
         breaks(bounds.check, kept(bound(20.0, "failed")), "not even after 20.0 s")
 
-    @pytest.mark.parametrize(
-        ("kind", "target"), [("gateway-killed", "gateway-1"), ("nats-paused", "nats"), ("clock", "gateway-1")]
-    )
-    def test_what_another_fault_may_have_delayed_is_not_judged(self, kind: str, target: str) -> None:
-        other = happening(kind, at(3), phase="fired", step=7, target=target)
+    @pytest.mark.parametrize("kind", ["gateway-killed", "rolling", "clock"])
+    def test_what_ends_with_the_gateway_is_not_judged(self, kind: str) -> None:
+        other = happening(kind, at(3), phase="fired", step=7, target="gateway-1")
         found = bounds.check(kept(bound(20.0, "failed"), other))
         assert (found.violations, found.looked_at) == ((), {"bounds": 0, "met by another fault": 1})
 
-    def test_fault_that_meets_no_gateway_is_no_excuse(self) -> None:
-        other = happening("call", at(3), phase="fired", step=7, target="writer-1")
+    def test_log_that_is_away_excuses_only_what_needs_it(self) -> None:
+        other = happening("nats-paused", at(3), phase="fired", step=7, target="nats")
+        breaks(bounds.check, kept(bound(20.0, "failed"), other), "not even after")
+        assert not bounds.check(kept(bound(20.0, "failed", needs_log=True), other)).violations
+
+    @pytest.mark.parametrize(("kind", "target"), [("call", "writer-1"), ("live-lost", "gateway")])
+    def test_fault_that_leaves_the_gateway_alone_is_no_excuse(self, kind: str, target: str) -> None:
+        other = happening(kind, at(3), phase="fired", step=7, target=target)
         breaks(bounds.check, kept(bound(20.0, "failed"), other), "not even after")
 
     def test_fault_that_was_over_long_before_is_no_excuse(self) -> None:
         others = [happening("nats-paused", at(0), phase=phase, step=7, target="nats") for phase in ("fired", "healed")]
-        breaks(bounds.check, kept(bound(20.0, "failed"), *others), "not even after")
+        breaks(bounds.check, kept(bound(20.0, "failed", needs_log=True), *others), "not even after")
 
     def test_fault_that_has_the_bound_is_no_excuse_for_itself(self) -> None:
         itself = happening("gateway-killed", at(3), phase="fired", step=8, target="gateway-1")
