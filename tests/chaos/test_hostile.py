@@ -18,7 +18,7 @@ SHAKEN = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
 
 def test_bounds_are_those_of_the_gateway() -> None:
     theirs = (protocols.ARRIVAL_S, content.FIRST_FRAME_S, sockets.UNREAD_S, full_dialect.LINGER_S)
-    assert (hostile.ARRIVAL_S, hostile.FIRST_FRAME_S, hostile.UNREAD_S, hostile.LINGER_S) == theirs
+    assert theirs == (hostile.ARRIVAL_S, hostile.FIRST_FRAME_S, hostile.UNREAD_S, hostile.LINGER_S)
     assert all(bad.bound_s >= hostile.AT_ONCE_S for bad in BAD.values())
 
 
@@ -39,6 +39,7 @@ async def ended(goodbye: bytes | None, bad: Bad) -> str | None:
     """How it ends where the server answers a client that misbehaves with this; None: not at all."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(writer)
         await reader.readuntil(b"\r\n\r\n")
         writer.write(SHAKEN)
         await reader.read(100)
@@ -46,6 +47,7 @@ async def ended(goodbye: bytes | None, bad: Bad) -> str | None:
             writer.write(goodbye)
             writer.close()
 
+    served: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     ground = cast(Ground, SimpleNamespace(address=f"http://127.0.0.1:{port}"))
@@ -53,8 +55,10 @@ async def ended(goodbye: bytes | None, bad: Bad) -> str | None:
         return await until_closed(ground, bad)
     finally:
         server.close()
-        with suppress(TimeoutError):
-            await server.wait_closed()
+        for writer in served:
+            writer.transport.abort()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 async def test_socket_that_is_closed_tells_the_code() -> None:
