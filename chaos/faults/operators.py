@@ -19,7 +19,8 @@ OFF_FOR_S = 8.0
 SIDE_BY_SIDE_S = 8.0
 REQUESTS = 3
 
-BUSY, BUSY_TIMES = {"status": 429, "code": "rate_limit_exceeded", "retry_after": 3}, 8
+BUSY, BUSY_TIMES = {"status": 429, "code": "rate_limit_exceeded", "retry_after": 3}, 40
+ASKED_MAX, ASKED_EVERY_S = 8, 1.0
 FAILED = "attempt-failed"
 CALLS_FIRST = {RESEARCH: "research", WRITER: "blog"}
 """Which calls of a stage are refused while its clock is off."""
@@ -101,15 +102,28 @@ async def _says_when(step: Step, ground: Ground, process: str, kind: str) -> str
     """Has the model refuse calls for a few seconds until this very process has recorded when it may be called again: by
     the clock that is off. Nobody may wait an hour for that.
     """
+    before = ground.board.counted[process, Point.PULLING]
+
+    async def looks_for_work() -> bool:
+        return ground.board.counted[process, Point.PULLING] > before
+
+    await until(looks_for_work, POINT_WITHIN_S)
     await ground.standin.rule(do=BUSY, when={"kind": kind}, times=BUSY_TIMES)
-    for number in range(REQUESTS):
-        ground.follow(client_of(ground, f"clock-{step.number}-{number}", research=True))
+    asking = asyncio.create_task(_ask_now_and_then(step, ground))
     trap = Trap(process, Point.APPENDING, _nothing, only=lambda moment: moment.about.get("event") == FAILED)
     try:
         moment = await ground.board.spring(trap, POINT_WITHIN_S)
     finally:
+        asking.cancel()
         await ground.standin.clear()
     return "; it has recorded when to try again" if moment else "; it was refused no call"
+
+
+async def _ask_now_and_then(step: Step, ground: Ground) -> None:
+    """Another process may take any of them."""
+    for number in range(ASKED_MAX):
+        ground.follow(client_of(ground, f"clock-{step.number}-{number}", research=True))
+        await asyncio.sleep(ASKED_EVERY_S)
 
 
 def _nothing(_: Moment, __: Cuttable) -> None:

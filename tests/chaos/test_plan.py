@@ -3,6 +3,7 @@
 import argparse
 import json
 import random
+import re
 import shlex
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from chaos.faults import LANES, STRIKES
 from chaos.plan import ALL, KINDS, MODEL_FAULTS, NoSuchFault, Plan, draw_model, never_fired, parts_of, plan
 from chaos.run import BROKEN, HOLDS, NOT_CHECKED, Wanted, judged, repeated
+from local.services import ROOT
 from local.standin.faults import Do, When
 from local.verbs import add_chaos
 
@@ -128,6 +130,14 @@ class TestWhatNeverFired:
     def test_broken_invariant_stays_one_whatever_never_fired(self) -> None:
         whole = drawn(1, "zombie")
         assert judged(Wanted(whole, None, 0.5, named=frozenset(whole.faults)), set(), BROKEN)[0] == BROKEN
+
+
+class TestThePage:
+    def test_every_kind_stands_there_with_its_number(self) -> None:
+        page = (ROOT / "docs" / "reliability-chaos.md").read_text()
+        rows = re.findall(r"^\| (\d+) \| (`[a-z0-9-]+`(?:, `[a-z0-9-]+`)*) \|", page, re.MULTILINE)
+        told = {kind: int(number) for number, kinds in rows for kind in re.findall(r"[a-z0-9-]+", kinds)}
+        assert told == {kind: one.number for kind, one in KINDS.items()}
 
 
 class TestTheFaults:
