@@ -1,6 +1,7 @@
 """The course of a run: the plan, the start, faults and clients side by side, calm, what is left, and the checker."""
 
 import asyncio
+import itertools
 import math
 import signal
 import sys
@@ -39,6 +40,9 @@ PATIENCE_S = 120.0
 HEAD_START = 4
 AT_ONCE_MAX = 24
 CALM_TIMEOUT_S = 10.0
+
+SELDOM = 3
+"""Of so many looks for too little work one asks for more, however much there is."""
 
 WARM_UP = 2
 """So many workflows are made before anything is broken and before the baseline is taken: everything was done once."""
@@ -216,11 +220,14 @@ class Course:
             bringing.cancel()
 
     async def _bring_work(self, step: Step) -> None:
-        """As long as its point has not come, one workflow more now and then, where all have begun and few go on."""
-        waiting = {part.number for part in parts_of(step)}
+        """As long as its point has not come, one workflow more now and then, where all have begun and few go on; seldom
+        where many do: they may hang.
+        """
+        waiting, turns = {part.number for part in parts_of(step)}, itertools.count(1)
         while waiting - self._ground.struck:
             await asyncio.sleep(WAIT_S)
-            if self._crowd.is_used_up and self._crowd.at_work + self._ground.at_work < LITTLE:
+            is_little = self._crowd.at_work + self._ground.at_work < LITTLE or next(turns) % SELDOM == 0
+            if self._crowd.is_used_up and is_little:
                 self._brought += 1
                 self._ground.follow(client_of(self._ground, f"work-{self._brought}", research=True))
 
