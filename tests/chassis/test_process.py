@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,21 @@ import pytest
 from nats.aio.msg import Msg
 from websockets.asyncio.client import connect
 
+from chassis.event_store import History, utc_now
 from contracts import subjects
+from contracts.envelope import Recorded
+from contracts.events import AttemptFailed, Event, WorkflowRequested
+from contracts.platforms import Platform
 from contracts.presence import Presence
 from contracts.services import GATEWAY, PROJECTOR, SERVICES, WRITER
+from contracts.subjects import WorkflowKey
 from tests.chassis.plant import PATIENCE_S, Plant
 from tests.faulty_wire import wire
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
+
+REQUESTED = WorkflowRequested(topic="bees", research=False, platforms=(Platform.X,))
 
 PROMPTLY_S = 5.0
 """Much longer than a process with nothing in its hands needs, much shorter than anyone's patience with it."""
@@ -78,15 +86,18 @@ Start = Callable[..., Awaitable[Process]]
 
 @pytest.fixture
 async def start() -> AsyncGenerator[Start]:
-    """Starts a service with these settings, and with none of the person's who runs the tests."""
+    """Starts a service with these settings, and with none of the person's who runs the tests. `off_s`: its clock is
+    off by so much, in seconds."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PRESSROOM_", "TAVILY_"))}
-    told = {"PYTHONPATH": str(ROOT), "OPENAI_API_KEY": "none", "PRESSROOM_PORT": "0", "PRESSROOM_LOG_FORMAT": "json"}
+    told = {"PYTHONPATH": str(ROOT), "PRESSROOM_PORT": "0", "PRESSROOM_LOG_FORMAT": "json"}
+    told |= {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}  # where nobody listens
     async with AsyncExitStack() as stack:
 
-        async def start(service: str, **settings: object) -> Process:
+        async def start(service: str, *, off_s: int = 0, **settings: object) -> Process:
+            module = f"services.{service}"
             chosen = {f"PRESSROOM_{name.upper()}": str(value) for name, value in settings.items()}
             running = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", f"services.{service}"),
+                *(sys.executable, "-m", *(("chaos.shifted", str(off_s), module) if off_s else (module,))),
                 cwd=ROOT,
                 env=inherited | told | chosen,
                 stderr=asyncio.subprocess.PIPE,
@@ -175,6 +186,23 @@ class TestWithNats:
         process = await start(WRITER, **settings_of(own_plant, WRITER))
         await process.until_says("ready")
         assert (await process.terminated(), process.said[-1]) == (0, "stopped")
+
+    @pytest.mark.parametrize("off_s", [3600, -3600])
+    async def test_stage_whose_clock_is_off_by_an_hour_records_the_time_of_the_log(
+        self, start: Start, own_plant: Plant, key: WorkflowKey, off_s: int
+    ) -> None:
+        store = await own_plant.store(GATEWAY)
+        await store.append(History(key), REQUESTED, id="asked")
+        process = await start(WRITER, off_s=off_s, **settings_of(own_plant, WRITER))
+
+        async def failed() -> Recorded[Event] | None:
+            recorded = (await store.read(key)).recorded
+            return next((one for one in recorded if isinstance(one.event, AttemptFailed)), None)
+
+        told = await until(failed, "its call has failed")
+        assert isinstance(told.event, AttemptFailed) and "wrong clock" in process.said
+        for moment in (told.recorded_at, told.event.retry_at):
+            assert abs(moment - utc_now()) < timedelta(minutes=30)
 
     async def test_gateway_stops_cleanly(self, start: Start, plant: Plant) -> None:
         process = await start(GATEWAY, **settings_of(plant, GATEWAY))
