@@ -122,6 +122,7 @@ _ALL = (
         (4,),
         "gateway.ignore_request_ids",
     ),
+    Bug("places-kept", "a stream that has ended keeps its place", (GATEWAY,), (12,), "gateway.keep_places"),
     # the model
     Bug(
         "quota-retried",
