@@ -16,7 +16,7 @@ from chassis.connection import Connection, NoAnswer
 from chassis.consumer import Consumer
 from chassis.deltas import delta_streams
 from chassis.event_store import NotAllowed
-from chassis.health import Health, served
+from chassis.health import Health, Queue, served
 from chassis.jetstream_store import JetStreamStore
 from chassis.keeper import Keeper
 from chassis.log_clock import LogClock
@@ -140,6 +140,7 @@ async def _work(
         consumer=lambda: consumer.trouble,
     )
     health.can_do_without(works=runner.trouble, clock=clock.trouble)
+    health.measure(deliveries=lambda: Queue(consumer.busy, settings.concurrency), unheard_bytes=connection.unheard)
     async with (
         answers.tended(),
         majority.watched(),

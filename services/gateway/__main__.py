@@ -122,6 +122,8 @@ def _parts(
     store = JetStreamStore(connection, GATEWAY, clock=clock)
     health = Health(nats=lambda: majority.trouble() if roll.is_listening else NO_CONNECTION)
     health.can_do_without(tables=library.trouble, pictures=gallery.trouble, clock=clock.trouble)
+    tails, places = Tails(connection, store), Places(settings.sockets_max)
+    health.measure(streams=places.taken, live=tails.waiting, reads=library.reads, unheard_bytes=connection.unheard)
     return Parts(
         desk=Desk(
             store,
@@ -129,13 +131,13 @@ def _parts(
             trouble=majority.lacking,
             is_known=partial(has_history, connection),
         ),
-        tails=Tails(connection, store),
+        tails=tails,
         library=library,
         gallery=gallery,
         health=health,
         lookout=Lookout(connection, library, roll),
         refolds=Refolds(connection),
-        places=Places(settings.sockets_max),
+        places=places,
         origins=settings.origins,
     )
 

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ import pytest
 from nats.aio.msg import Msg
 from websockets.asyncio.client import connect
 
+from chassis.connection import PENDING_BYTES_MAX
 from chassis.event_store import History, utc_now
+from chassis.jetstream_log import BATCH
 from contracts import subjects
 from contracts.envelope import Recorded
 from contracts.events import AttemptFailed, Event, WorkflowRequested
@@ -25,6 +27,8 @@ from contracts.platforms import Platform
 from contracts.presence import Presence
 from contracts.services import GATEWAY, PROJECTOR, SERVICES, WRITER
 from contracts.subjects import WorkflowKey
+from services.gateway.library import CONNECTIONS_MAX
+from services.gateway.tail import WAITING_MAX
 from tests.chassis.plant import PATIENCE_S, Plant
 from tests.faulty_wire import wire
 from tests.waiting import until
@@ -125,6 +129,22 @@ def settings_of(plant: Plant, service: str) -> dict[str, str]:
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return taken.getsockname()[1]
+
+
+UNHEARD = {"unheard_bytes": PENDING_BYTES_MAX}
+BOUNDS = {
+    GATEWAY: {"streams": 2, "live": WAITING_MAX + 1, "reads": CONNECTIONS_MAX, **UNHEARD},
+    PROJECTOR: {"batch": BATCH, **UNHEARD},
+}
+BOUNDS_OF_STAGE = {"deliveries": 3, **UNHEARD}
+
+
+async def load(client: httpx.AsyncClient, service: str) -> dict[str, Any] | None:
+    """What the process has on its hands, once all of its parts are there."""
+    with suppress(httpx.TransportError):
+        told = (await client.get("/health/live")).json()["load"]
+        return told if len(told["queues"]) == len(BOUNDS.get(service, BOUNDS_OF_STAGE)) else None
+    return None
 
 
 class TestWithoutNats:
@@ -231,6 +251,31 @@ class TestWithNats:
                 continue
         assert first.worker == last.worker and first.worker.startswith(f"{service}@") and "nats" in first.parts
         assert (first.slots, first.busy) == ((None, None) if service in (GATEWAY, PROJECTOR) else (3, 0))
+
+    @pytest.mark.parametrize("service", SERVICES)
+    async def test_process_says_what_it_has_on_its_hands(self, start: Start, own_plant: Plant, service: str) -> None:
+        port = free_port()
+        where = {"port": port} if service == GATEWAY else {"health_port": port}
+        await start(service, **settings_of(own_plant, service), **where, concurrency=3, sockets_max=2)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            told = await until(lambda: load(client, service), "all is told", within_s=PATIENCE_S)
+        assert told["tasks"] > 1
+        assert {name: queue["most"] for name, queue in told["queues"].items()} == BOUNDS.get(service, BOUNDS_OF_STAGE)
+        assert not any(queue["length"] for queue in told["queues"].values())
+
+    async def test_open_sockets_are_on_the_gateways_hands(self, start: Start, plant: Plant) -> None:
+        port = free_port()
+        process = await start(GATEWAY, **settings_of(plant, GATEWAY), port=port)
+        await process.until_says("ready")
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+
+            async def streams(count: int) -> bool:
+                told = await load(client, GATEWAY)
+                return bool(told) and told["queues"]["streams"]["length"] == count
+
+            async with connect(f"ws://127.0.0.1:{port}/content", proxy=None):
+                await until(lambda: streams(1), "the socket counts", within_s=PATIENCE_S)
+            await until(lambda: streams(0), "it is gone", within_s=PATIENCE_S)
 
     @pytest.mark.parametrize("service", [WRITER, GATEWAY])
     async def test_wrong_password_ends_it_with_a_sentence(self, start: Start, plant: Plant, service: str) -> None:
