@@ -13,13 +13,13 @@ from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
-import psutil
 import urllib3
 from minio.error import MinioException
 from PIL import Image, UnidentifiedImageError
 
 from chaos.clients import read
 from chaos.ground import KEY, PROMPT, Ground
+from chaos.resources import note_at_rest
 from chassis.connection import Connection
 from chassis.jetstream_log import Entry, JetStreamLog, LogState
 from chassis.log_copies import log_copies
@@ -27,8 +27,6 @@ from chassis.standing import ConsumerMissing, stage_standing
 from chassis.topology import CLUSTER
 from contracts.services import STAGES
 from local.s3 import BUCKET, S3, client
-from local.spawn import noted_processes
-from local.supervisor import REGISTER
 from services.projector.archive import digest
 
 CHECKPOINT = "SELECT generation, epoch, position, applied, held FROM read.checkpoint"
@@ -51,7 +49,7 @@ async def collect(ground: Ground) -> None:
     await asyncio.to_thread(collect_objects, ground)
     for path in TEXTS:
         await read(ground, path)
-    note_resources(ground, "after")
+    await note_at_rest(ground, "after")
     ground.records.whole("canaries.json", {"key": KEY, "prompt": PROMPT})
     copy_logs(ground)
 
@@ -242,21 +240,6 @@ def measured(data: bytes) -> dict[str, Any]:
     except (UnidentifiedImageError, OSError):  # a pointer is no picture
         pass
     return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "width": width, "height": height}
-
-
-def note_resources(ground: Ground, when: str) -> None:
-    """What every process takes now."""
-    for name, (pid, _) in noted_processes(ground.data.path / REGISTER).items():
-        try:
-            process = psutil.Process(pid)
-            told = {
-                "rss_bytes": process.memory_info().rss,
-                "files": process.num_fds(),
-                "threads": process.num_threads(),
-            }
-        except psutil.Error:
-            continue
-        ground.records.write("resources", when=when, process=name, pid=pid, **told)
 
 
 async def sample_checkpoints(ground: Ground) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncpg
 import httpx2
 
-from chaos import collect, redriving, sums
+from chaos import collect, redriving, resources, sums
 from chaos.clients import LITTLE, WAIT_S, Crowd
 from chaos.faults import LANES, STRIKES
 from chaos.faults.disk import small_disk
@@ -143,13 +143,14 @@ class Course:
         sampling = asyncio.create_task(collect.sample_checkpoints(self._ground))
         living = asyncio.create_task(self._crowd.live())
         telling = asyncio.create_task(self._tell_progress())
+        measuring = asyncio.create_task(resources.sample(self._ground))
         try:
             await self._warm_up()
-            collect.note_resources(self._ground, "before")
+            await resources.note_at_rest(self._ground, "before")
             await self._strike_all()
             await self._calm(living)
         finally:
-            tasks = (living, sampling, telling, *self._ground.onlookers)
+            tasks = (living, sampling, telling, measuring, *self._ground.onlookers)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

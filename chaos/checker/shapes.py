@@ -153,15 +153,30 @@ class Consumer(Line):
     error: str | None = None
 
 
-class Resources(Line):
-    """What a process held, before the faults or after them."""
+class Queue(Line):
+    """How full one was, and how full it may be."""
 
-    when: Literal["before", "after"]
+    length: int
+    most: int
+
+
+class Load(Line):
+    """What a process of a service had on its hands, by its own word."""
+
+    tasks: int
+    queues: dict[str, Queue]
+
+
+class Resources(Line):
+    """What a process held, before the faults, meanwhile, or after them. No load: it did not say so, or is a server."""
+
+    when: Literal["before", "during", "after"]
     process: str
     pid: int
     rss_bytes: int
     files: int
     threads: int
+    load: Load | None = None
 
 
 class Canaries(Line):

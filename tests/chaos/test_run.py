@@ -78,7 +78,7 @@ def check(folder: Path) -> None:
     assert value(folder, "checkpoint")["position"] == len(log)
     assert {row["status"] for row in value(folder, "tables")["workflows"]} <= {"completed", "cancelled"}
     assert all(one["pending"] == one["ack_pending"] == 0 for one in value(folder, "consumers").values())
-    assert {one["when"] for one in lines(folder, "resources")} == {"before", "after"}
+    assert {one["when"] for one in lines(folder, "resources")} == {"before", "during", "after"}
     assert all(call["topic"] for call in lines(folder, "calls"))
     operator = [(one["op"], one["phase"]) for one in lines(folder, "clients") if one["client"] == "operator"]
     assert operator == [("parked", "ok"), ("redrive", "ok"), ("parked", "ok")]

@@ -266,8 +266,13 @@ def happening(kind: str, at: float, **told: Any) -> Happening:
 
 def held(when: Any, **different: Any) -> Resources:
     """What a process holds."""
-    usual = {"process": "writer-1", "pid": 7, "rss_bytes": 80 * 1024**2, "files": 20, "threads": 5}
+    usual = {"process": "writer-1", "pid": 7, "rss_bytes": 80 * 1024**2, "files": 20, "threads": 5, "load": on_hand()}
     return Resources.model_validate({"when": when, **usual, **different})
+
+
+def on_hand(tasks: int = 60, deliveries: int = 0) -> dict[str, Any]:
+    """What a process says that it has on its hands."""
+    return {"tasks": tasks, "queues": {"deliveries": {"length": deliveries, "most": 16}}}
 
 
 # ---------------------------------------------------------------- what is said of it

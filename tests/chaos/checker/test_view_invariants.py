@@ -22,6 +22,7 @@ from tests.chaos.checker.given import (
     happening,
     held,
     holds,
+    on_hand,
     said,
     watched,
 )
@@ -252,7 +253,7 @@ class TestClients:
 
 class TestResources:
     def test_process_at_its_baseline_holds(self) -> None:
-        assert holds(resources.check, a_run()).looked_at == {"processes": 1}
+        assert holds(resources.check, a_run()).looked_at == {"processes": 1, "samples": 2}
 
     @pytest.mark.parametrize(
         ("different", "what"),
@@ -260,13 +261,47 @@ class TestResources:
             ({"rss_bytes": 400 * 1024**2}, "its memory grew by 320 MiB"),
             ({"files": 220}, "holds 200 files more"),
             ({"threads": 90}, "runs 85 threads more"),
+            ({"load": on_hand(tasks=69)}, "runs 9 tasks more"),
+            ({"load": on_hand(deliveries=1)}, "deliveries: 1 are left in it, 0 were before"),
         ],
     )
     def test_growth_is_found(self, different: dict[str, Any], what: str) -> None:
         breaks(resources.check, a_run(resources=[held("before"), held("after", **different)]), what)
 
+    def test_a_few_tasks_may_come_and_go(self) -> None:
+        holds(resources.check, a_run(resources=[held("before"), held("after", load=on_hand(tasks=68))]))
+
     def test_missing_baseline_is_found(self) -> None:
         breaks(resources.check, a_run(resources=[held("after")]), "no baseline")
+
+    @pytest.mark.parametrize("when", ["before", "during", "after"])
+    def test_queue_above_its_bound_is_found_at_any_sample(self, when: str) -> None:
+        told = [held("before"), held("after"), held(when, load=on_hand(deliveries=17))]
+        breaks(resources.check, a_run(resources=told), "deliveries: 17 are in it, and 16 may be")
+
+    def test_full_queue_under_way_holds(self) -> None:
+        during = held("during", load=on_hand(tasks=400, deliveries=16))
+        holds(resources.check, a_run(resources=[held("before"), during, held("after")]))
+
+    def test_silence_at_rest_is_found(self) -> None:
+        breaks(resources.check, a_run(resources=[held("before"), held("after", load=None)]), "does not say what it has")
+
+    def test_silence_under_way_holds(self) -> None:
+        holds(resources.check, a_run(resources=[held("before"), held("during", load=None), held("after")]))
+
+    def test_server_has_no_word_of_its_own(self) -> None:
+        told = [held(when, process="nats", load=None) for when in ("before", "after")]
+        assert resources.check(a_run(resources=told)).looked_at == {"processes": 1, "samples": 0}
+
+    def test_process_that_was_started_anew_is_held_against_the_one_before_it(self) -> None:
+        anew = held("after", pid=8, load=on_hand(tasks=90))
+        found = breaks(resources.check, a_run(resources=[held("before"), anew]), "runs 30 tasks more")
+        assert "pid 8 was started anew; it is held against writer-1" in "\n".join(found.words())
+
+    def test_process_of_a_new_name_is_held_against_one_of_its_service(self) -> None:
+        told = [held("before", process="research-1", load=on_hand(tasks=90)), held("before")]
+        more = held("after", process="writer-2", pid=9, load=on_hand(tasks=90))
+        breaks(resources.check, a_run(resources=[*told, more]), "writer-2: it runs 30 tasks more")
 
 
 def with_prompt(**different: Any) -> Record:
