@@ -50,7 +50,7 @@ def say(text: str) -> None:
 
 def main() -> int:
     """Without the other verbs."""
-    parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m chaos", description=__doc__)
     add_chaos(parser)
     return do(parser.parse_args())
 

@@ -17,8 +17,10 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from chaos.clients import read
+from chaos.faults.killed import POINT_WITHIN_S
 from chaos.ground import Ground
 from chaos.plan import Step
+from chaos.wire.proxy import until
 
 KEPT_S = 10.0
 """So long behind its bound a socket is still looked at: then it is known how late it was closed."""
@@ -58,8 +60,15 @@ class Bad:
 
 async def misbehave(step: Step, ground: Ground) -> None:
     """All of them at once. The next fault does not wait for their ends."""
+    if not await until(lambda: _lives(ground), POINT_WITHIN_S, every_s=0.2):
+        ground.skipped(step, "no gateway answers")
+        return
     ground.fired(step, ", ".join(BAD))
     ground.aside.add(asyncio.create_task(_all_end(step, ground)))
+
+
+async def _lives(ground: Ground) -> bool:
+    return await read(ground, "/health/live") == 200
 
 
 async def _all_end(step: Step, ground: Ground) -> None:

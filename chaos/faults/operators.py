@@ -30,6 +30,8 @@ async def roll(step: Step, ground: Ground) -> None:
     """SIGTERM to every process in turn, the next one when another runs in its place."""
     back = 0
     for name in ground.services():
+        if name.startswith(GATEWAY):
+            await ground.has_looked()
         before = ground.signal(name, signal.SIGTERM)
         ground.fired(step, f"{name} is asked to go", at=name)
         back += await ground.back(name, before)
@@ -46,6 +48,8 @@ async def change_over(step: Step, ground: Ground) -> None:
     readers_first = [*reversed(others), *gateways]
     names = readers_first if step.choices["order"] == READERS_FIRST else [*gateways, *others]
     for name in names:
+        if name in gateways:
+            await ground.has_looked()
         ground.release(name)
         before = ground.signal(name, signal.SIGTERM)
         ground.fired(step, f"{name} is replaced by one of the newer release", at=name)

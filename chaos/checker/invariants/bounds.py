@@ -87,8 +87,8 @@ def _is_of_a_gateway(other: Happening) -> bool:
 
 
 def _around(record: Record, one: Said, bound: Bound) -> list[Happening]:
-    """What was done to the system while it was to happen, or so shortly before that it was still felt."""
-    began = one.at - bound.took_s - ECHO_S
+    """What was done to the system while it was to happen, or so shortly before that whoever needs the log felt it."""
+    began = one.at - bound.took_s - (ECHO_S if bound.needs_log else 0)
     healed = {other.step: other.at for other in record.happened if other.phase == "healed"}
     return [
         other
