@@ -215,10 +215,10 @@ class Course:
             self._ground.healed(step, f"given up after {limit} s")
         except TROUBLE as wrong:  # what the fault itself needs was away, by another fault
             self._ground.healed(step, f"it could not be done as planned: {type(wrong).__name__} {wrong}")
-            if step.number not in self._ground.struck:
-                self._ground.missed.add(step.number)
         finally:
             bringing.cancel()
+            if step.number not in self._ground.struck:
+                self._ground.missed.add(step.number)
 
     async def _bring_work(self, step: Step) -> None:
         """As long as its point has not come, one workflow more now and then, where all have begun and few go on; seldom

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaos.faults import LANES, STRIKES
-from chaos.plan import ALL, KINDS, MODEL_FAULTS, NoSuchFault, Plan, draw_model, never_fired, parts_of, plan
+from chaos.plan import ALL, KINDS, LONG_DOWN_S, MODEL_FAULTS, NoSuchFault, Plan, draw_model, never_fired, parts_of, plan
 from chaos.run import BROKEN, HOLDS, NOT_CHECKED, Wanted, judged, repeated
 from local.services import ROOT
 from local.standin.faults import Do, When
@@ -76,6 +76,11 @@ class TestAPlan:
         assert {(one["node"], one["clients"] == "stay") for one in drawn_ones} == {
             (node, stay) for node in (1, 2, 3, "leader") for stay in (True, False)
         }
+
+    def test_object_store_is_down_for_a_minute_within_some_seeds_and_shortly_in_others(self) -> None:
+        steps = [step for seed in range(20) for step in drawn(seed, "s3-down").steps]
+        assert {step.choices["seconds"] for step in steps} == {6, LONG_DOWN_S}
+        assert all(f"for {step.choices['seconds']} s" in step.when for step in steps)
 
     def test_exactly_one_brief_holds_the_canary(self) -> None:
         assert sum(wish.has_canary for wish in drawn(1).wishes) == 1
