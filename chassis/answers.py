@@ -287,18 +287,22 @@ def _unsealed(data: bytes) -> bytes:
 
 
 def _replace(place: Path, data: bytes) -> None:
-    """Puts the file there in one step, safe from a power cut when it returns. It is its owner's alone."""
+    """Puts the file there in one step, and then waits until it is safe from a power cut. It is its owner's alone.
+
+    In this order a process that dies while it waits has kept it. Half a file behind a power cut is known by its seal.
+    """
     place.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     place.parent.mkdir(mode=0o700, exist_ok=True)
     number, draft = tempfile.mkstemp(dir=place.parent)
+    written = Path(draft)
     try:
         with os.fdopen(number, "wb") as file:
             file.write(data)
             file.flush()
+            written = written.replace(place)
             os.fsync(file.fileno())
-        Path(draft).replace(place)
     except BaseException:
-        Path(draft).unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
         raise
     for folder in (place.parent, place.parent.parent):
         _sync(folder)

@@ -292,6 +292,15 @@ class TestTrouble:
         assert (await ask(desk(folder), provider)).text == "tea 1"
         assert not files(folder) and lines[0]["why"] == "No space left on device"
 
+    async def test_answer_is_in_its_place_before_the_disk_is_waited_for(
+        self, folder: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A process that is killed while it waits has kept it: only a power cut asks for more."""
+        there: list[list[int]] = []
+        monkeypatch.setattr(os, "fsync", lambda _: there.append([len(file.name) for file in files(folder)]))
+        await ask(desk(folder), provider)
+        assert there and there[0] == [64]  # no draft of it
+
     async def test_two_holders_of_one_work_leave_one_whole_answer(self, folder: Path, provider: Provider) -> None:
         both = await asyncio.gather(*(ask(desk(folder), provider) for _ in range(2)))
         assert await ask(desk(folder), provider) in both and len(files(folder)) == 1
