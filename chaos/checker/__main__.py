@@ -11,6 +11,7 @@ from pathlib import Path
 from chaos.checker.invariants import CHECKS
 from chaos.checker.record import CannotBeChecked, read_record
 from chaos.checker.report import words
+from chaos.checker.times import check_losses, check_returns
 
 VERDICT = "verdict.txt"
 NEWER = "newer"
@@ -45,7 +46,7 @@ def verdict(folder: Path) -> tuple[int, list[str]]:
     """-> the exit code, and what is said"""
     try:
         record = read_record(folder)
-        findings = [check(record) for check in CHECKS]
+        findings = [check(record) for check in (*CHECKS, check_returns, check_losses)]
         return int(any(one.violations for one in findings)), words(record, findings)
     except CannotBeChecked as wrong:
         return 2, [f"It cannot be checked: {wrong}."]

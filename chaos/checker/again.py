@@ -15,7 +15,9 @@ from chaos.checker.disturbances import Blow, Disturbance, blows, disturbances
 from chaos.checker.log import CLOSING, Story
 from chaos.checker.record import CannotBeChecked, Record
 from chaos.checker.shapes import Answer, Call
-from contracts.events import AttemptFailed, WorkflowFailed
+from contracts.envelope import Recorded
+from contracts.events import AttemptFailed, Event, WorkClaimed, WorkflowFailed, WorkflowResumed
+from contracts.websocket import work_concerned
 from contracts.works import Work
 
 KEPT_WITHIN_S = 0.5
@@ -29,6 +31,9 @@ stored."""
 
 AWAKE_WITHIN_S = 1.0
 """A process that was stopped between its claim and its call goes on with the call, before it reads anything."""
+
+ATTEMPT_MAX_S = 20.0
+"""An attempt is given up after its deadline, which is 15 s in a run of chaos."""
 
 SPOILING = ("answer-malformed", "content-refused", "unexpected")
 """Failures after which an answer that came is not used again (docs/reliability.md, what is made anew)."""
@@ -56,6 +61,8 @@ class Again:
     earlier: Paid
     later: Paid
     is_excused: bool
+    was_just_told: bool = False
+    """Its process had the answer, and hardly any time to keep it."""
 
     def in_words(self) -> str:
         """How it stands with the answer of the earlier one."""
@@ -100,7 +107,9 @@ class Callers:
             if wrong and others[later.call.kind]:
                 others[later.call.kind] -= 1
             elif before:
-                yield Again((wrong or before)[-1], later, is_excused=not wrong)
+                earlier = (wrong or before)[-1]
+                just_told = earlier.arrived_at is not None and self._was_disturbed(earlier, later)
+                yield Again(earlier, later, not wrong, just_told)
 
     # ------------------------------------------------------------ excuses
 
@@ -135,9 +144,30 @@ class Callers:
     def _was_taken_away(self, earlier: Paid, later: Paid, work: Work, stories: Sequence[Story]) -> bool:
         """Without an answer yet: was its attempt given up, its run closed, or its message given to somebody else?"""
         since, until = earlier.asked_at, later.asked_at
-        is_over = any(since - CLOCKS_S <= at <= until + CLOCKS_S for at in self._ends(stories))
-        is_lost = any(fault.takes_away(work, since, until) for fault in self.faults)
-        return is_over or is_lost or bool([*self._failures(earlier, later, work, stories)])
+        return (
+            any(since - CLOCKS_S <= at <= until + CLOCKS_S for at in self._ends(stories))
+            or any(fault.takes_away(work, since, until) for fault in self.faults)
+            or any(self._outlived_its_run(story, work, since, until) for story in stories)
+            or any(True for _ in self._failures(earlier, later, work, stories))
+        )
+
+    def _outlived_its_run(self, story: Story, work: Work, since: float, until: float) -> bool:
+        """Was a new run opened while an attempt of the one before went on? What that brings is recorded as well."""
+        for opened in story.recorded:
+            at = telling.time_of(self.record, opened)
+            if not isinstance(opened.event, WorkflowResumed) or not since - ATTEMPT_MAX_S <= at <= until + CLOCKS_S:
+                continue
+            attempts = {_attempt(one) for one in story.recorded if _is_claim(one, work)}
+            before = [one for one in attempts if one[0] < opened.event.run]
+            if any(self._told_at(story, attempt, work) >= max(at, since) for attempt in before):
+                return True
+        return False
+
+    def _told_at(self, story: Story, attempt: tuple[int, int], work: Work) -> float:
+        """When the log tells what came of an attempt; infinity where it never does."""
+        told = [one for one in story.recorded if work_concerned(one.event) is work and not _is_claim(one, work)]
+        ends = [telling.time_of(self.record, one) for one in told if _attempt(one) == attempt]
+        return min(ends, default=float("inf"))
 
     def _failures(self, earlier: Paid, later: Paid, work: Work, stories: Sequence[Story]) -> Iterator[str]:
         """Codes of the failures of this work that were recorded between the beginnings of the two."""
@@ -165,6 +195,14 @@ class Callers:
     @cached_property
     def _blows(self) -> Mapping[str, Sequence[Blow]]:
         return blows(self.record)
+
+
+def _attempt(one: Recorded[Event]) -> tuple[int, int]:
+    return getattr(one.event, "run", 0), getattr(one.event, "attempt", 0)
+
+
+def _is_claim(one: Recorded[Event], work: Work) -> bool:
+    return isinstance(one.event, WorkClaimed) and one.event.work is work
 
 
 def _asks_the_same(one: Paid, later: Paid, paid: Sequence[Paid], drafts: int) -> bool:

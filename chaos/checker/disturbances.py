@@ -94,7 +94,7 @@ ASKED_TO_GO = frozenset({"rolling", "new-release"})
 RESTARTED = frozenset({"clock"})
 """Told when the process had been replaced: at the beginning, and once more at the end."""
 
-REPLACED_WITHIN_S = 10.0
+REPLACED_WITHIN_S = 8.0
 """A process ends its calls 3 s after it was asked to go, and goes."""
 
 FROZEN = frozenset({"zombie"})
@@ -152,10 +152,10 @@ def _blow(one: Happening, happened: Sequence[Happening]) -> Blow | None:
         return Blow(one, one.at - REPLACED_WITHIN_S, one.at)
     if one.phase != "fired" or one.kind not in AT_ONCE | FROZEN:
         return None
+    later = [each.at for each in happened if each.step == one.step and each.at > one.at]
     if one.kind in ASKED_TO_GO:
-        return Blow(one, one.at, one.at + REPLACED_WITHIN_S)
+        return Blow(one, one.at, min([one.at + REPLACED_WITHIN_S, *later]))
     if one.kind in FROZEN:
-        later = [each.at for each in happened if each.step == one.step and each.phase == "healed"]
         return Blow(one, one.at, max(later, default=one.at))
     return Blow(one, one.at, one.at)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from chaos.checker import telling
-from chaos.checker.again import Again, Callers
+from chaos.checker.again import KEPT_WITHIN_S, Again, Callers
 from chaos.checker.damage import lost, lost_workflows
 from chaos.checker.disturbances import Disturbance
 from chaos.checker.finding import Finding, Violation, finding
@@ -87,9 +87,11 @@ def paid_twice(record: Record) -> str:
     """How much was paid for twice, in words."""
     again = [one for work in _works(record) for one in work.again]
     calls, wrong = len(record.calls), sum(not one.is_excused for one in again)
+    just_told = sum(one.is_excused and one.was_just_told for one in again)
     return (
-        f"Paid twice: {wrong} of {calls:,} calls ({wrong / max(1, calls):.2%}, at most {PAID_TWICE_SHARE_MAX:.1%}); "
-        f"{len(again) - wrong} more were made again because the one before was spoilt, or lost with its process."
+        f"Paid twice: {wrong} of {calls:,} calls ({wrong / max(1, calls):.2%}, at most {PAID_TWICE_SHARE_MAX:.1%}). "
+        f"{len(again) - wrong} more were made again behind one that was spoilt, or lost with its process; "
+        f"{just_told} of those had just been answered (up to {KEPT_WITHIN_S:g} s before)."
     )
 
 

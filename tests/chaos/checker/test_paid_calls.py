@@ -16,6 +16,7 @@ from tests.contracts.given import (
     blog_written,
     cancelled,
     claimed,
+    completed,
     drawn,
     gave_up,
     requested,
@@ -160,6 +161,14 @@ class TestPaidTwice:
     def test_answer_of_a_run_that_was_closed_behind_it_is_used_when_it_is_resumed(self) -> None:
         events = [requested(), claimed("blog"), cancelled(), resumed(), claimed("blog", run=2), blog_written(run=2)]
         breaks(paid_calls.check, a_run(events, calls=paid(1.5, 5.5)), "paid for again")
+
+    def test_attempt_that_goes_on_behind_the_end_of_its_run_may_call_beside_the_next_run(self) -> None:
+        failed = [*WHOLE[:3], claimed("social:linkedin"), claimed("illustration"), gave_up("social:linkedin")]
+        events = [*failed, resumed(), claimed("illustration", run=2), drawn(), completed(run=2)]
+        scenes = [call("scene", at(6) + 9, work=Work.ILLUSTRATION), call("scene", at(8) + 1, work=Work.ILLUSTRATION)]
+        breaks(paid_calls.check, a_run(events, calls=[*paid(2.5), *scenes]), "illustration is paid for again")
+        scenes[0] = scenes[0].model_copy(update={"ended_at": at(8) + 4})
+        holds(paid_calls.check, a_run(events, calls=[*paid(2.5), *scenes]))
 
     def test_success_behind_a_failure_is_not_thrown_away(self) -> None:
         events = [
