@@ -29,6 +29,10 @@ LOAD_S = 1.0
 """Granted on top, for a run's machine: up to twenty processes share its cores, and a process that has an answer in its
 hands was seen to act on it up to a second later."""
 
+TRIES_AGAIN_WITHIN_S = 15.0
+"""Whoever was not answered, or refused for want of a server, tries again after a budget of 12 s and a pause of 2 s at
+the latest; else it has gone."""
+
 STALE = "10071"
 """The log's answer to an append behind a revision that is not the last any more: an answer like any other."""
 
@@ -73,11 +77,19 @@ class _Appends:
     @cached_property
     def _under_way(self) -> Sequence[tuple[float, float]]:
         """From the first time that an event was sent until the log answered, or until nobody tried any more."""
-        found: dict[str, tuple[float, float]] = {}
+        waits: list[tuple[float, float]] = []
+        open_since: dict[str, tuple[float, Append]] = {}
         for one in sorted(self.record.appends, key=lambda append: append.at):
-            since, _ = found.get(one.subject, (one.at, one.at))
-            found[one.subject] = since, self._last if one.phase == "sent" else one.at
-        return sorted(found.values())
+            since, before = open_since.pop(one.subject, (one.at, one))
+            if one.at - before.at > TRIES_AGAIN_WITHIN_S and before.phase != "sent":
+                waits.append((since, before.at))
+                since = one.at
+            if _is_answer(one):
+                waits.append((since, one.at))
+            else:
+                open_since[one.subject] = since, one
+        left = [(since, self._last if last.phase == "sent" else last.at) for since, last in open_since.values()]
+        return sorted([*waits, *left])
 
     def first_wait(self, since: float) -> Wait | None:
         """Until the first answer behind this moment. None where another fault of the log comes first, in good time."""
