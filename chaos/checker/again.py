@@ -70,8 +70,9 @@ class Again:
         if arrived is None:
             return f"while call {number} of {process}, which nothing disturbed, had no answer"
         gap = self.later.asked_at - arrived
-        told = f"{gap:.1f} s after" if gap >= 0 else f"{-gap:.1f} s before"
-        return f"{told} the answer to call {number} had reached {process}, which nothing disturbed"
+        if gap < 0:
+            return f"{-gap:.1f} s before the answer to call {number} had reached {process}, which nothing disturbed"
+        return f"{gap:.1f} s after the answer to call {number} had reached {process}, which had time to keep it"
 
 
 @dataclass(frozen=True)
