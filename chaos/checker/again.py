@@ -49,6 +49,11 @@ class Paid:
     """The model's own list may tell a later moment: it has much to do."""
     arrived_at: float | None
 
+    @property
+    def is_spoilt(self) -> bool:
+        """Has the model itself seen to it that this brings nothing?"""
+        return self.call.is_spoilt or self.call.status not in (200, None)
+
     def safe_at(self) -> float:
         """From then on its answer is kept, whatever becomes of its process."""
         return float("inf") if self.arrived_at is None else self.arrived_at + KEPT_WITHIN_S
@@ -109,13 +114,14 @@ class Callers:
                 others[later.call.kind] -= 1
             elif before:
                 earlier = (wrong or before)[-1]
-                just_told = earlier.arrived_at is not None and self._was_disturbed(earlier, later)
+                was_told = earlier.arrived_at is not None and not earlier.is_spoilt
+                just_told = was_told and self._was_disturbed(earlier, later)
                 yield Again(earlier, later, not wrong, just_told)
 
     # ------------------------------------------------------------ excuses
 
     def _is_excused(self, earlier: Paid, later: Paid, work: Work, stories: Sequence[Story]) -> bool:
-        if earlier.call.is_spoilt or earlier.call.status not in (200, None) or self._was_disturbed(earlier, later):
+        if earlier.is_spoilt or self._was_disturbed(earlier, later):
             return True
         if self._woke_with_it_in_hand(later):
             return True

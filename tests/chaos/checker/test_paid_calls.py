@@ -104,7 +104,9 @@ class TestPaidTwice:
         holds(paid_calls.check, a_run(CRASHED, calls=calls, answers=unanswered(answers, 1), happened=happened))
 
     def test_answer_whose_process_dies_before_it_can_be_kept_is_asked_for_again(self) -> None:
-        holds(paid_calls.check, a_run(CRASHED, calls=paid(1.5, 2.5), happened=crash(1.74)))
+        run = a_run(CRASHED, calls=paid(1.5, 2.5), happened=crash(1.74))
+        holds(paid_calls.check, run)
+        assert "1 of those had just been answered (up to 0.5 s before)" in paid_calls.paid_twice(run)
 
     def test_answer_that_was_there_long_before_its_process_died_is_to_be_used(self) -> None:
         found = a_run(CRASHED, calls=paid(1.5, 2.5), happened=crash(1.8))
