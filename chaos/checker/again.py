@@ -29,6 +29,9 @@ CLOCKS_S = 0.05
 """The model notes the end of a call a moment after the last byte has left, the record an event a moment after it was
 stored."""
 
+SEEN_LATE_S = 0.5
+"""A proxy may come to what a process said only after its end; another process in its place takes seconds to start."""
+
 AWAKE_WITHIN_S = 1.0
 """A process that was stopped between its claim and its call goes on with the call, before it reads anything."""
 
@@ -133,7 +136,7 @@ class Callers:
         """Was anything done to its own process, from its beginning until its answer was safe?"""
         until = min(earlier.safe_at(), later.asked_at)
         return any(
-            blow.since <= until and blow.until >= earlier.asked_at - CLOCKS_S
+            blow.since <= until and blow.until >= earlier.asked_at - SEEN_LATE_S
             for blow in self._blows.get(earlier.process, ())
         )
 

@@ -103,6 +103,12 @@ class TestPaidTwice:
         happened = crash(1.4)
         holds(paid_calls.check, a_run(CRASHED, calls=calls, answers=unanswered(answers, 1), happened=happened))
 
+    def test_call_that_a_proxy_comes_to_behind_the_end_of_its_process_is_that_process_s(self) -> None:
+        calls = paid(1.5, 2.5)
+        lost = unanswered(calls, 1)
+        holds(paid_calls.check, a_run(CRASHED, calls=calls, answers=lost, happened=crash(1.46)))
+        breaks(paid_calls.check, a_run(CRASHED, calls=calls, answers=lost, happened=crash(1.44)), "paid for again")
+
     def test_answer_whose_process_dies_before_it_can_be_kept_is_asked_for_again(self) -> None:
         run = a_run(CRASHED, calls=paid(1.5, 2.5), happened=crash(1.74))
         holds(paid_calls.check, run)
