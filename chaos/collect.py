@@ -195,6 +195,9 @@ async def collect_calls(ground: Ground) -> None:
             "status": status_of(call.outcome),
             "retry_after": call.retry_after,
             "code": call.code,
+            "call": call.client_request_id,
+            "question": call.question,
+            "is_spoilt": call.is_spoilt,
         }
         for call in await ground.standin.calls()
     ]

@@ -119,7 +119,7 @@ class Ground:
     async def start(self) -> None:
         """Returns when everything answers. Raises CannotStart."""
         self.data.path.parent.mkdir(parents=True, exist_ok=True)
-        self.board.listeners.append(self._note_append)
+        self.board.listeners += [self._note_append, self._note_call]
         names = processes(self.scale)
         ports = {name: await self._listen(name) for name in (*names, HOSTILE)}
         routes = await self.routes.listen()
@@ -169,7 +169,14 @@ class Ground:
         for way in ways:
             count = self.plan.nodes if way is Way.LOG else 1
             proxies = [
-                Proxy(process, self._upstream(way, number), talk_of(way), self.board, self._note_unanswered)
+                Proxy(
+                    process,
+                    self._upstream(way, number),
+                    talk_of(way),
+                    self.board,
+                    self._note_unanswered,
+                    self._note_answer,
+                )
                 for number in range(count)
             ]
             self._proxies[process, way] = proxies
@@ -200,6 +207,16 @@ class Ground:
         if phase := phases.get(moment.point):
             about = {name: value for name, value in moment.about.items() if name != "event"}
             self.records.write("appends", process=moment.process, **about, phase=phase)
+
+    def _note_call(self, moment: Moment) -> None:
+        if moment.point is Point.CALLING:
+            self.records.write("answers", process=moment.process, call=moment.about["call"], phase="asked")
+
+    def _note_answer(self, moment: Moment) -> None:
+        """The answer has reached its process, and that process is one that lives."""
+        if moment.point is Point.ANSWERED:
+            told = {name: moment.about[name] for name in ("call", "status")}
+            self.records.write("answers", process=moment.process, **told, phase="answered")
 
     def _note_unanswered(self, process: str, append: Mapping[str, Any]) -> None:
         about = {name: value for name, value in append.items() if name != "event"}

@@ -82,6 +82,22 @@ class Call(Line):
     status: int | None = None
     code: str | None = None
     retry_after: float | None = None
+    call: str | None = None
+    """What it is called in answers.jsonl."""
+    question: str = ""
+    """A hash of all that was asked."""
+    is_spoilt: bool = False
+    """The harness had the model give another answer than it would have given, or none."""
+
+
+class Answer(Line):
+    """A call of the model as a proxy saw it: asked for by its process; its whole answer sent on to that process."""
+
+    at: float
+    process: str
+    call: str
+    phase: Literal["asked", "answered"]
+    status: int | None = None
 
 
 class Stored(Line):

@@ -15,7 +15,19 @@ import pytest
 from local.servers import temporary_folder
 from local.services import ROOT
 
-LINES = ("happened", "clients", "appends", "calls", "log", "archive", "checkpoints", "objects", "resources", "bodies")
+LINES = (
+    "happened",
+    "clients",
+    "appends",
+    "answers",
+    "calls",
+    "log",
+    "archive",
+    "checkpoints",
+    "objects",
+    "resources",
+    "bodies",
+)
 VALUES = ("plan", "log-state", "tables", "checkpoint", "quarantine", "consumers", "canaries")
 
 

@@ -10,6 +10,7 @@ from chaos.checker.finding import Finding
 from chaos.checker.log import stories
 from chaos.checker.record import Record, Row, Text, event_id
 from chaos.checker.shapes import (
+    Answer,
     Append,
     Call,
     Canaries,
@@ -29,7 +30,7 @@ from contracts.events import Artefact, AttemptFailed, Event, IllustrationDrawn, 
 from contracts.services import STAGES
 from contracts.subjects import EventSubject, WorkflowKey
 from contracts.websocket import describe
-from contracts.works import Work
+from contracts.works import Kind, Work
 from services.projector.archive import digest
 from services.projector.verify.books import readable
 from services.projector.verify.slow_fold.rows import KEYS, rows_of
@@ -38,6 +39,12 @@ from tests.contracts.given import NOON, blog_written, claimed, completed, drawn,
 EPOCH = "epoch-1"
 WORKFLOW = "0195-tea"
 BEGAN = NOON.timestamp()
+CALLERS = {
+    Kind.RESEARCH: "research-1",
+    Kind.BLOG: "writer-1",
+    Kind.SOCIAL: "writer-1",
+    Kind.ILLUSTRATION: "illustrator-1",
+}
 KIND = {"research": ("research",), "blog": ("blog",), "illustration": ("scene", "image")}
 
 WHOLE: tuple[Event, ...] = (
@@ -91,7 +98,7 @@ def a_run_of(log: Sequence[Entry], **different: Any) -> Record:
         "happened": [happening("calm", at(1)), happening("end", at(60))],
         "clients": [*asked(log), *watched(log), *operated(log), bound(3.0)],
         "appends": [one for entry in log for one in appended(entry)],
-        "calls": paid(log),
+        "calls": different.get("calls", paid(log)),
         "log": log,
         "log_states": {"log": LogState(epoch=EPOCH, first=1, last=last, count=last)},
         "archive": [(entry, digest(entry).hex()) for entry in log],
@@ -104,6 +111,7 @@ def a_run_of(log: Sequence[Entry], **different: Any) -> Record:
         "canaries": Canaries(key="canary-key-7", prompt="canary-prompt-7"),
         "texts": [Text("logs/writer-1.log", "ready")],
     }
+    told["answers"] = seen(told["calls"])
     return Record(**{**told, **different})
 
 
@@ -225,8 +233,21 @@ def call(
     platform = {"linkedin": "LinkedIn", "x": "X"}[str(work.platform)] if kind == "social" else None
     return Call.model_validate(
         {"number": number, "kind": kind, "topic": topic, "platform": platform, "began_at": began_at}
-        | {"ended_at": began_at + 2, "outcome": "answered", **told}
+        | {"ended_at": began_at + 2, "outcome": "answered", "question": f"{kind} {platform}"}
+        | {"call": f"{CALLERS[work.kind]}.{kind}.{began_at}", **told}
     )
+
+
+def seen(calls: Sequence[Call]) -> list[Answer]:
+    """What the proxies saw of these calls: each asked for, and each answer sent on to the process that asked."""
+    told: list[Answer] = []
+    for one in calls:
+        name = str(one.call)
+        process = name.partition(".")[0]
+        told.append(Answer(at=one.began_at, process=process, call=name, phase="asked"))
+        if one.outcome == "answered" and one.ended_at is not None:
+            told.append(Answer(at=one.ended_at, process=process, call=name, phase="answered", status=200))
+    return told
 
 
 def pictures(log: Sequence[Entry]) -> list[Object]:

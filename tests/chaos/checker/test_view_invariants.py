@@ -46,11 +46,16 @@ def request(number: int, body: Any = TEA, *, workflow: str | None = "0195-tea", 
     ]
 
 
+def another(status: int) -> list[Said]:
+    """Another request under the same id, once the first one stands in the log; and what it was told."""
+    return [one.model_copy(update={"at": at(2)}) for one in request(2, COFFEE, workflow=None, status=status)]
+
+
 class TestRequests:
     def test_five_at_once_are_one_workflow(self) -> None:
         told = [line for number in range(5) for line in request(number)]
         found = holds(requests.check, a_run_of(of_request_id(), clients=told))
-        assert found.looked_at == {"requests": 5, "request ids": 1, "workflows": 1}
+        assert found.looked_at == {"requests": 5, "request ids": 1, "workflows": 1, "conflicts": 0}
 
     def test_request_whose_end_is_unknown_may_have_its_workflow_or_not(self) -> None:
         holds(requests.check, a_run_of(of_request_id(), clients=request(1, workflow=None, status=None)))
@@ -58,6 +63,26 @@ class TestRequests:
 
     def test_other_body_is_a_conflict(self) -> None:
         told = [*request(1), *request(2, COFFEE, workflow=None, status=409)]
+        holds(requests.check, a_run_of(of_request_id(), clients=told))
+
+    @pytest.mark.parametrize("status", [500, 400, 404, 503])
+    def test_other_body_that_is_refused_as_anything_else_is_found(self, status: int) -> None:
+        told = [*request(1), *another(status)]
+        what = f"answered with {status}, and not as a conflict"
+        breaks(requests.check, a_run_of(of_request_id(), clients=told), what)
+
+    def test_other_body_may_be_told_to_try_again_while_something_is_away(self) -> None:
+        away = [happening("nats-killed", at(1), step=1, phase="fired"), *a_run().happened]
+        told = [*request(1), *another(503)]
+        holds(requests.check, a_run_of(of_request_id(), clients=told, happened=away))
+        breaks(
+            requests.check, a_run_of(of_request_id(), clients=[*request(1), *another(500)], happened=away), "with 500"
+        )
+        repeated = [happening("repeats", at(1), step=1, phase="fired"), *a_run().happened]
+        breaks(requests.check, a_run_of(of_request_id(), clients=told, happened=repeated), "with 503")
+
+    def test_other_body_beside_the_first_one_may_come_too_early_for_a_conflict(self) -> None:
+        told = [*request(1), *request(2, COFFEE, workflow=None, status=500)]
         holds(requests.check, a_run_of(of_request_id(), clients=told))
 
     def test_two_workflows_of_one_id_are_found(self) -> None:
