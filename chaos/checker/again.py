@@ -21,8 +21,8 @@ from contracts.websocket import work_concerned
 from contracts.works import Work
 
 KEPT_WITHIN_S = 0.5
-"""From the last byte of an answer on its way to a process until the file in which it is kept is safe on the disk. It is
-a few milliseconds where nothing else runs; here the process also waits for its turn, and for the disk, among twenty.
+"""From the last byte of an answer on its way to a process until it is in the file in which it is kept. It is a few
+milliseconds where nothing else runs; in a run of chaos the process waits for its turn among twenty, up to 0.3 s.
 """
 
 CLOCKS_S = 0.05
@@ -57,9 +57,16 @@ class Paid:
         """Has the model itself seen to it that this brings nothing?"""
         return self.call.is_spoilt or self.call.status not in (200, None)
 
+    @property
     def safe_at(self) -> float:
         """From then on its answer is kept, whatever becomes of its process."""
         return float("inf") if self.arrived_at is None else self.arrived_at + KEPT_WITHIN_S
+
+    @property
+    def over_at(self) -> float:
+        """From then on nothing that is done to its process explains that nobody has its answer."""
+        ended_at = self.call.ended_at if self.arrived_at is None else self.arrived_at
+        return float("inf") if ended_at is None else ended_at + KEPT_WITHIN_S
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ class Callers:
 
     @classmethod
     def of(cls, record: Record) -> "Callers":
-        """Raises CannotBeChecked where a call of the model was seen by no proxy."""
+        """Raises CannotBeChecked for a fault of which nobody knows what it may do."""
         return cls(record, disturbances(record))
 
     def paid(self, call: Call) -> Paid:
@@ -128,13 +135,13 @@ class Callers:
             return True
         if self._woke_with_it_in_hand(later):
             return True
-        if earlier.safe_at() <= later.asked_at:
+        if earlier.safe_at <= later.asked_at:
             return self._was_of_no_use(earlier, later, work, stories)
         return self._was_taken_away(earlier, later, work, stories)
 
     def _was_disturbed(self, earlier: Paid, later: Paid) -> bool:
         """Was anything done to its own process, from its beginning until its answer was safe?"""
-        until = min(earlier.safe_at(), later.asked_at)
+        until = min(earlier.over_at, later.asked_at)
         return any(
             blow.since <= until and blow.until >= earlier.asked_at - SEEN_LATE_S
             for blow in self._blows.get(earlier.process, ())

@@ -118,6 +118,13 @@ class TestPaidTwice:
         found = a_run(CRASHED, calls=paid(1.5, 2.5), happened=crash(1.8))
         breaks(paid_calls.check, found, "8.0 s after the answer to call 1 had reached writer-1")
 
+    def test_call_that_was_dropped_long_before_its_process_died_is_not_lost_with_it(self) -> None:
+        calls = paid(1.5, 2.5)
+        calls[0] = calls[0].model_copy(update={"outcome": "client-gone"})
+        holds(paid_calls.check, a_run(CRASHED, calls=calls, happened=crash(1.69)))
+        found = a_run(CRASHED, calls=calls, happened=crash(2.1))
+        breaks(paid_calls.check, found, "while call 1 of writer-1, which nothing disturbed, had no answer")
+
     @pytest.mark.parametrize("target", ["illustrator-1", "writer-2"])
     def test_what_is_done_to_another_process_excuses_nothing(self, target: str) -> None:
         breaks(paid_calls.check, a_run(CRASHED, calls=paid(1.5, 2.5), happened=crash(1.6, target)), "paid for again")
