@@ -5,12 +5,14 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import floats
 from structlog.typing import EventDict
 
 from chassis import connection as connection_rules
@@ -61,8 +63,8 @@ class Silent:
 
     has_cluster = is_up = True
 
-    def __init__(self, why: Exception) -> None:
-        self.why: Exception | None = why
+    def __init__(self, why: Exception | None) -> None:
+        self.why = why
 
     async def ask(self, subject: str, payload: bytes, *, timeout_s: float) -> SimpleNamespace:
         if self.why:
@@ -108,6 +110,65 @@ class TestASilence:
         majority = watching(Silent(why))
         await majority.look()
         assert majority.lacking() is None
+
+
+class Clock:
+    """Stands in the place of the module `time`."""
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+class LeftAlone(Silent):
+    """The server that is left leads the log, and has heard the others up to the moment 0."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(None)
+        self._clock = clock
+
+    def unserved(self) -> None: ...
+
+    async def ask(self, subject: str, payload: bytes, *, timeout_s: float) -> SimpleNamespace:
+        ago = int(self._clock.at * SECOND) + 1
+        return SimpleNamespace(data=json.dumps(told(two=ago, three=ago)))
+
+
+class LeftWithoutALeader(Silent):
+    """The server that is left does not lead the log: its answer never comes."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(NoAnswer("late"))
+        self._clock = clock
+
+    async def ask(self, subject: str, payload: bytes, *, timeout_s: float) -> SimpleNamespace:
+        self._clock.at += timeout_s
+        raise NoAnswer("late")
+
+
+TOLD_AFTER_S, TOLD_WITHIN_S = 6.0, 11.0
+"""As docs/reliability-faults.md says."""
+
+A_LITTLE_S = 0.001
+"""A pause lasts at least as long as was asked."""
+
+
+@pytest.mark.parametrize("left", [LeftAlone, LeftWithoutALeader])
+@given(first_look=floats(0.001, majority_rules.LOOK_S))
+async def test_two_of_three_that_are_gone_are_told_after_6_to_11_seconds(
+    left: Callable[[Clock], Silent], first_look: float
+) -> None:
+    clock = Clock(first_look)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(majority_rules, "time", clock)
+        majority, began = watching(left(clock)), clock.at
+        await majority.look()
+        while majority.trouble() is None:
+            clock.at = began = max(began + majority_rules.LOOK_S + A_LITTLE_S, clock.at)
+            await majority.look()
+    assert TOLD_AFTER_S <= clock.at <= TOLD_WITHIN_S + 3 * A_LITTLE_S
 
 
 async def test_two_of_three_that_stand_still_are_told_by_every_service_and_so_is_their_return(

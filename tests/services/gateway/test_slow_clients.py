@@ -11,8 +11,10 @@ from websockets.exceptions import ConnectionClosed
 from contracts.envelope import Recorded
 from contracts.events import BlogWritten, Event, WorkflowRequested
 from contracts.old_dialect import Frame, OldDialect
+from contracts.websocket import CloseCode
 from services.gateway import event_stream, old_dialect, sockets
-from tests.services.gateway.newsroom import COMPLETED, PATIENCE_S, Newsroom, Plant, newsroom
+from services.gateway.sockets import Socket
+from tests.services.gateway.newsroom import COMPLETED, PATIENCE_S, Client, Newsroom, Plant, newsroom
 from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -37,15 +39,15 @@ def flood(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def deaf_client(room: Newsroom, **request: str) -> AsyncGenerator[None]:
-    """Asks for a flood and never reads; its kernel takes in as little as it can be made to."""
+async def deaf_client(room: Newsroom, **request: str) -> AsyncGenerator[Client]:
+    """Asks for a flood and does not read; its kernel takes in as little as it can be made to."""
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         host, _, port = room.place.partition(":")
         deaf.connect((host, int(port)))
         async with room.socket(sock=deaf, max_queue=1) as client:
             await client.say({"topic": FLOOD, **request})
-            yield
+            yield client
             client.socket.transport.abort()
 
 
@@ -60,6 +62,23 @@ async def is_served(room: Newsroom) -> bool:
 async def test_client_that_never_reads_loses_its_place(plant: Plant, flood: None) -> None:
     async with newsroom(plant, sockets_max=1) as room, deaf_client(room):
         await until(lambda: is_served(room), "its place is free again", within_s=10)
+
+
+async def test_client_that_reads_on_when_it_is_sent_away_hears_that_it_may_come_again(
+    room: Newsroom, flood: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close, is_sent_away = Socket.close, asyncio.Event()
+
+    async def patiently(self: Socket, code: int, reason: str | None = None) -> None:
+        monkeypatch.setattr(sockets, "SEND_S", PATIENCE_S)
+        is_sent_away.set()
+        await close(self, code, reason)
+
+    monkeypatch.setattr(Socket, "close", patiently)
+    async with deaf_client(room) as client:
+        await asyncio.wait_for(is_sent_away.wait(), PATIENCE_S)
+        await client.hear_all()
+        assert await client.closed() == CloseCode.TRY_AGAIN
 
 
 async def test_client_that_never_reads_holds_up_nobody(room: Newsroom, flood: None) -> None:
