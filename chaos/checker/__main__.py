@@ -8,12 +8,17 @@ import os
 import sys
 from pathlib import Path
 
+from chaos.checker.bounds import check_back, check_let_go
 from chaos.checker.invariants import CHECKS
 from chaos.checker.record import CannotBeChecked, read_record
 from chaos.checker.report import words
 from chaos.checker.times import check_losses, check_returns
 
 VERDICT = "verdict.txt"
+
+FAULTS = (check_returns, check_losses, check_let_go, check_back)
+"""What is stated of single faults, by their numbers."""
+
 NEWER = "newer"
 """The code of a newer release, which the services of this run came to be."""
 
@@ -46,7 +51,7 @@ def verdict(folder: Path) -> tuple[int, list[str]]:
     """-> the exit code, and what is said"""
     try:
         record = read_record(folder)
-        findings = [check(record) for check in (*CHECKS, check_returns, check_losses)]
+        findings = [check(record) for check in (*CHECKS, *FAULTS)]
         return int(any(one.violations for one in findings)), words(record, findings)
     except CannotBeChecked as wrong:
         return 2, [f"It cannot be checked: {wrong}."]

@@ -81,7 +81,10 @@ async def _all_end(step: Step, ground: Ground) -> None:
 async def _one(step: Step, ground: Ground, name: str, bad: Bad) -> str:
     """-> how it ended"""
     began = time.monotonic()
-    end = await until_closed(ground, bad)
+    try:
+        end = await until_closed(ground, bad)
+    except NobodyThere:
+        return "nobody was there"
     took_s = time.monotonic() - began
     what = f"a socket is closed: {name}"
     note_bound(ground, step, what, bad.bound_s, took_s, needs_log=bad.needs_log, is_over=end is not None)
@@ -97,16 +100,15 @@ def note_bound(
     ground.records.write("clients", client=f"{step.kind}-{step.number}", op="bound", phase=phase, data=told)
 
 
+class NobodyThere(Exception):
+    """No connection came about; so nothing can be said of its end."""
+
+
 async def until_closed(ground: Ground, bad: Bad) -> str | None:
-    """-> how the gateway has closed it; None where it did not"""
-    place = urlsplit(ground.address)
-    line = socket.socket()
-    line.setblocking(False)
-    if not bad.reads:
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVES_BYTES)
+    """-> how the gateway has closed it; None where it did not. Raises NobodyThere."""
+    line = await connected(ground, bad)
     try:
         async with asyncio.timeout(bad.bound_s + KEPT_S):
-            await asyncio.get_running_loop().sock_connect(line, (place.hostname or "", place.port or 0))
             reader, writer = await asyncio.open_connection(sock=line)
             try:
                 if bad.shakes_hands:
@@ -120,6 +122,22 @@ async def until_closed(ground: Ground, bad: Bad) -> str | None:
         return type(wrong).__name__
     finally:
         line.close()
+
+
+async def connected(ground: Ground, bad: Bad) -> socket.socket:
+    """A new connection to the gateway. Raises NobodyThere."""
+    place = urlsplit(ground.address)
+    line = socket.socket()
+    line.setblocking(False)
+    if not bad.reads:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVES_BYTES)
+    try:
+        async with asyncio.timeout(KEPT_S):
+            await asyncio.get_running_loop().sock_connect(line, (place.hostname or "", place.port or 0))
+    except OSError as wrong:  # a TimeoutError as well
+        line.close()
+        raise NobodyThere from wrong
+    return line
 
 
 async def _heard_to_the_end(

@@ -1,6 +1,7 @@
 """Clients that misbehave: their bounds are the gateway's, and whether they were let go is seen from outside."""
 
 import asyncio
+import socket
 import struct
 from contextlib import suppress
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ from typing import cast
 import pytest
 
 from chaos.faults import hostile
-from chaos.faults.hostile import BAD, Bad, close_code, frame, say_garbage, until_closed
+from chaos.faults.hostile import BAD, Bad, NobodyThere, close_code, frame, say_garbage, until_closed
 from chaos.ground import Ground
 from services.gateway import content, full_dialect, protocols, sockets
 
@@ -72,6 +73,14 @@ async def test_socket_that_is_dropped_is_closed_as_well() -> None:
 async def test_socket_that_nobody_closes_is_still_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hostile, "KEPT_S", 0.1)
     assert await ended(None, Bad(say_garbage, 0.1)) is None
+
+
+async def test_connection_that_nobody_takes_is_no_socket_that_was_closed() -> None:
+    with socket.socket() as bound:  # and does not listen
+        bound.bind(("127.0.0.1", 0))
+        ground = cast(Ground, SimpleNamespace(address=f"http://127.0.0.1:{bound.getsockname()[1]}"))
+        with pytest.raises(NobodyThere):
+            await until_closed(ground, Bad(say_garbage, 5.0))
 
 
 async def test_client_that_does_not_read_is_not_let_go_by_a_server_that_waits_for_it(

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from chaos.checker.finding import Finding
 from chaos.checker.invariants import (
     appends,
-    bounds,
     canaries,
     clients,
     consumers,
@@ -35,8 +34,7 @@ CHECKS: tuple[Callable[[Record], Finding], ...] = (
     copies.check,
     clients.check,
     resources.check,
-    bounds.check,
     canaries.check,
     consumers.check,
 )
-"""In the order of their numbers; the twelfth has two lines."""
+"""In the order of their numbers."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from chaos.checker.invariants import bounds, consumers
+from chaos.checker.bounds import check_back, check_let_go
+from chaos.checker.invariants import consumers
 from chaos.checker.record import CannotBeChecked, Record
 from chaos.checker.shapes import Happening, Said
 from contracts.events import Event, Failure
@@ -103,38 +104,42 @@ def kept(one: Said, *happened: Happening) -> Record:
 
 class TestBounds:
     def test_what_is_done_within_its_bound_holds(self) -> None:
-        assert holds(bounds.check, kept(bound(9.9))).looked_at == {"bounds": 1, "met by another fault": 0}
+        assert holds(check_let_go, kept(bound(9.9))).looked_at == {"bounds": 1, "met by another fault": 0}
+
+    def test_each_fault_has_a_line_of_its_own(self) -> None:
+        record = kept(bound(9.9, client="gateway-killed-8"))
+        assert (check_let_go(record).is_idle, holds(check_back, record).number) == (True, "F21")
 
     def test_what_is_late_is_found(self) -> None:
-        breaks(bounds.check, kept(bound(16.0)), "closed: never reads: after 16.0 s; 10 s are the most")
+        breaks(check_let_go, kept(bound(16.0)), "closed: never reads: after 16.0 s; 10 s are the most")
 
     def test_what_is_never_done_is_found(self) -> None:
-        breaks(bounds.check, kept(bound(20.0, "failed")), "not even after 20.0 s")
+        breaks(check_let_go, kept(bound(20.0, "failed")), "not even after 20.0 s")
 
     @pytest.mark.parametrize("kind", ["gateway-killed", "rolling", "clock"])
     def test_what_ends_with_the_gateway_is_not_judged(self, kind: str) -> None:
         other = happening(kind, at(3), phase="fired", step=7, target="gateway-1")
-        found = bounds.check(kept(bound(20.0, "failed"), other))
+        found = check_let_go(kept(bound(20.0, "failed"), other))
         assert (found.violations, found.looked_at) == ((), {"bounds": 0, "met by another fault": 1})
 
     def test_log_that_is_away_excuses_only_what_needs_it(self) -> None:
         other = happening("nats-paused", at(3), phase="fired", step=7, target="nats")
-        breaks(bounds.check, kept(bound(20.0, "failed"), other), "not even after")
-        assert not bounds.check(kept(bound(20.0, "failed", needs_log=True), other)).violations
+        breaks(check_let_go, kept(bound(20.0, "failed"), other), "not even after")
+        assert not check_let_go(kept(bound(20.0, "failed", needs_log=True), other)).violations
 
     @pytest.mark.parametrize(("kind", "target"), [("call", "writer-1"), ("live-lost", "gateway")])
     def test_fault_that_leaves_the_gateway_alone_is_no_excuse(self, kind: str, target: str) -> None:
         other = happening(kind, at(3), phase="fired", step=7, target=target)
-        breaks(bounds.check, kept(bound(20.0, "failed"), other), "not even after")
+        breaks(check_let_go, kept(bound(20.0, "failed"), other), "not even after")
 
     def test_fault_that_was_over_long_before_is_no_excuse(self) -> None:
         others = [happening("nats-paused", at(0), phase=phase, step=7, target="nats") for phase in ("fired", "healed")]
-        breaks(bounds.check, kept(bound(20.0, "failed", needs_log=True), *others), "not even after")
+        breaks(check_let_go, kept(bound(20.0, "failed", needs_log=True), *others), "not even after")
 
     def test_fault_that_has_the_bound_is_no_excuse_for_itself(self) -> None:
         itself = happening("gateway-killed", at(3), phase="fired", step=8, target="gateway-1")
-        breaks(bounds.check, kept(bound(20.0, client="gateway-killed-8"), itself), "after 20.0 s")
+        breaks(check_back, kept(bound(20.0, client="gateway-killed-8"), itself), "after 20.0 s")
 
     def test_bound_that_is_not_told_well_cannot_be_checked(self) -> None:
         with pytest.raises(CannotBeChecked, match="bound"):
-            bounds.check(kept(bound(3.0).model_copy(update={"data": {"what": "?"}})))
+            check_let_go(kept(bound(3.0).model_copy(update={"data": {"what": "?"}})))

@@ -93,9 +93,7 @@ def plain(line: Any) -> Any:
 def test_run_in_which_all_holds_is_read_and_ends_with_0(tmp_path: Path) -> None:
     code, told = verdict(write(tmp_path, a_run()))
     assert code == 0, told
-    assert [line.split()[:2] for line in told[: len(CHECKS)]] == [
-        ["ok", str(number)] for number in (*range(1, 13), 12, 13, 14)
-    ]
+    assert [line.split()[:2] for line in told[: len(CHECKS)]] == [["ok", str(number)] for number in range(1, 15)]
     assert told[-2].startswith("Paid twice: 0 of 4 calls (0.00%")
 
 

@@ -1,4 +1,4 @@
-"""12, told a second time: what has a stated bound keeps it, also where somebody misbehaves or a gateway dies.
+"""The bounds of two faults: clients that misbehave (20), and a gateway that is killed (21).
 
 Sockets of clients that misbehave are closed within the gateway's bounds, and who has lost a gateway is back in time.
 That the former meet nobody else is what the other lines say, of what all other clients asked and were told meanwhile.
@@ -12,7 +12,10 @@ from chaos.checker.record import CannotBeChecked, Record
 from chaos.checker.shapes import Happening, Said
 from contracts.services import GATEWAY
 
-RULE = "what has a stated bound keeps it"
+LET_GO = "clients that misbehave are let go within their bounds"
+BACK = "whoever has lost its gateway is back within its bound"
+
+MISBEHAVE, KILLED = "hostile-sockets", "gateway-killed"
 
 ALLOWED_S = 5.0
 """More than the bound: the machine is full of processes."""
@@ -47,16 +50,27 @@ class Bound(BaseModel):
     """Whether it has to wait while the log is away; all of it has to where the gateway itself goes."""
 
 
-def check(record: Record) -> Finding:
+def check_let_go(record: Record) -> Finding:
+    """Each socket of a client that misbehaves."""
+    return _judged(record, "F20", LET_GO, MISBEHAVE)
+
+
+def check_back(record: Record) -> Finding:
+    """All who were attached to a gateway that was killed."""
+    return _judged(record, "F21", BACK, KILLED)
+
+
+def _judged(record: Record, number: str, rule: str, kind: str) -> Finding:
     """Each thing that has a bound, unless another fault has met the gateway meanwhile."""
-    noted = [(one, _bound(one)) for one in record.clients if one.op == "bound"]
+    told = [one for one in record.clients if one.op == "bound" and one.client.rpartition("-")[0] == kind]
+    noted = [(one, _bound(one)) for one in told]
     judged = [(one, bound) for one, bound in noted if not _is_met(record, one, bound)]
     violations = [
         Violation(_words(one, bound), telling.in_order(telling.faults(record, _around(record, one, bound))))
         for one, bound in judged
         if one.phase != "ok" or bound.took_s > bound.bound_s + ALLOWED_S
     ]
-    return finding(12, RULE, violations, bounds=len(judged), met_by_another_fault=len(noted) - len(judged))
+    return finding(number, rule, violations, bounds=len(judged), met_by_another_fault=len(noted) - len(judged))
 
 
 def _bound(one: Said) -> Bound:
