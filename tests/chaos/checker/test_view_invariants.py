@@ -215,6 +215,7 @@ def seen(*revisions: int, after: int = 0, client: str = "client-1") -> list[Said
 
 
 CLOSED = said("closed", workflow_id="0195-tea", code=1006)
+DAMAGED = happening("rollback", at(1), step=1, target="log", phase="fired")
 
 
 class TestClients:
@@ -228,6 +229,10 @@ class TestClients:
     def test_client_that_was_cut_off_for_good_need_not_see_the_end(self) -> None:
         holds(clients.check, a_run(clients=[*seen(1, 2, 3), CLOSED]))
 
+    def test_workflow_may_be_unknown_while_the_log_is_damaged(self) -> None:
+        told = [*seen(), said("closed", workflow_id="0195-tea", code=4404), *seen(1, 2, 3, 4, 5, 6, 7, 8)]
+        holds(clients.check, a_run(clients=told, happened=[*a_run().happened, DAMAGED]))
+
     @pytest.mark.parametrize(
         ("told", "what"),
         [
@@ -237,6 +242,7 @@ class TestClients:
             ([*seen(1, 2, 3), CLOSED, *seen(5, after=3)], "revision 5 is told behind revision 3"),
             (seen(1, 2, 3), "told 3 of 8 revisions"),
             ([*seen(1, 2), said("closed", workflow_id="0195-tea", code=1000)], "all is over behind revision 2"),
+            ([*seen(), said("closed", workflow_id="0195-tea", code=4404)], "there is no such workflow"),
         ],
         ids=lambda told: told if isinstance(told, str) else "",
     )
