@@ -32,8 +32,8 @@ the end of a run; and for the client's own word when a socket is closed."""
 AT_ONCE_S = 5.0
 """What is plainly wrong is not borne at all; but the machine is full."""
 
-LOOKS_AFTER_S = 2.0
-"""So long behind its bound somebody reads again who does not read."""
+LOOKS_AFTER_S = 4.0
+"""So long behind its bound somebody reads again who does not read; it takes a while until there is something."""
 
 FRAMES = 10_000
 UNREAD_FRAMES, FRAMES_AT_ONCE = 100_000, 500
@@ -252,7 +252,7 @@ BAD: dict[str, Bad] = {
     "no UTF-8": Bad(say_garbage, AT_ONCE_S),
     "a huge frame": Bad(say_too_much, AT_ONCE_S),
     "many frames": Bad(say_often, SERVED_S + LINGER_S + GOODBYE_S, needs_log=True),
-    "never reads": Bad(never_read, UNREAD_S, reads=False),
+    "never reads": Bad(never_read, UNREAD_S, reads=False, needs_log=True),
     "a byte a second": Bad(say_slowly, FIRST_FRAME_S + GOODBYE_S),
 }
 """The bounds are the gateway's own, in front of a client that never says goodbye."""
