@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import shutil
+import time
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -21,6 +22,7 @@ from chaos.clients import read
 from chaos.ground import KEY, PROMPT, Ground
 from chaos.resources import note_at_rest
 from chassis.connection import Connection
+from chassis.event_store import StoreUnavailable
 from chassis.jetstream_log import Entry, JetStreamLog, LogState
 from chassis.log_copies import log_copies
 from chassis.standing import ConsumerMissing, stage_standing
@@ -35,15 +37,14 @@ TEXTS = ("/health/live", "/health/ready", "/metrics", "/status", "/openapi.json"
 """What is read of the gateway in the end, to look for what may not be told."""
 
 TIMEOUT_S = 10.0
+PATIENCE_S, PAUSE_S = 30.0, 0.5
 
 AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 async def collect(ground: Ground) -> None:
-    """Writes every file that can only be written now."""
-    async with ground.connection() as connection:
-        await collect_log(ground, connection)
-        await collect_consumers(ground, connection)
+    """Writes every file that can only be written now. Raises StoreUnavailable where the log does not answer."""
+    await collect_from_nats(ground)
     await collect_tables(ground)
     await collect_calls(ground)
     await asyncio.to_thread(collect_objects, ground)
@@ -52,6 +53,22 @@ async def collect(ground: Ground) -> None:
     await note_at_rest(ground, "after")
     ground.records.whole("canaries.json", {"key": KEY, "prompt": PROMPT})
     copy_logs(ground)
+
+
+async def collect_from_nats(ground: Ground) -> None:
+    """The log and its consumers. A cluster that was just healed may have to choose its leaders once more."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            async with ground.connection() as connection:
+                await collect_log(ground, connection)
+                await collect_consumers(ground, connection)
+        except StoreUnavailable:
+            if time.monotonic() > give_up_at:
+                raise
+        else:
+            return
+        await asyncio.sleep(PAUSE_S)
 
 
 async def collect_log(ground: Ground, connection: Connection) -> None:

@@ -116,6 +116,9 @@ class Course:
         except CannotStart as wrong:
             self._say(str(wrong))
             return NOT_CHECKED
+        except StoreUnavailable as away:
+            self._say(f"It cannot be checked: the log does not answer in the end ({away}).")
+            return NOT_CHECKED
         except asyncio.CancelledError:
             self._say("interrupted; everything is stopped")
             return 130
