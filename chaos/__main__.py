@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from chaos.plan import NoSuchFault, plan
+from chaos.plan import ALL, NoSuchFault, plan
 from chaos.run import NOT_CHECKED, Wanted, repeated, run
 from local.verbs import add_chaos
 
@@ -21,11 +21,12 @@ SEED_BITS = 24
 def do(chosen: argparse.Namespace, _rest: Sequence[str] = ()) -> int:
     """Makes the run. -> the exit code"""
     seed = secrets.randbits(SEED_BITS) if chosen.seed is None else chosen.seed
+    faults = chosen.faults.split(",")
     try:
         drawn = plan(
             seed=seed,
             workflows=chosen.workflows,
-            faults=chosen.faults.split(","),
+            faults=faults,
             nodes=chosen.nodes,
             planted=chosen.plant,
         )
@@ -35,7 +36,8 @@ def do(chosen: argparse.Namespace, _rest: Sequence[str] = ()) -> int:
     # The harness's own connections break with the others: that is no news.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    wanted = Wanted(drawn, chosen.keep, chosen.latency, not chosen.unchecked, chosen.patience)
+    named = frozenset(faults) - {ALL}
+    wanted = Wanted(drawn, chosen.keep, chosen.latency, not chosen.unchecked, chosen.patience, named)
     code = run(wanted, say)
     say(f"seed {seed}; again: {repeated(wanted)}")
     return code
@@ -48,7 +50,7 @@ def say(text: str) -> None:
 
 def main() -> int:
     """Without the other verbs."""
-    parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m chaos", description=__doc__)
     add_chaos(parser)
     return do(parser.parse_args())
 

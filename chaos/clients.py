@@ -1,7 +1,8 @@
 """The clients: each asks for one workflow and follows it to its end, whatever breaks; and writes down what it saw.
 
 A client that loses its connection attaches again behind its last revision, as any good client does (docs/websocket.md).
-One whose workflow failed and may be resumed does so as soon as there is hope that it helps.
+One whose workflow failed and may be resumed does so as soon as there is hope that it helps; what has failed when all
+faults are over is left to the operator's one command.
 """
 
 import asyncio
@@ -138,20 +139,32 @@ class Client:
 
     async def _resume(self) -> None:
         """Waits for hope, then asks for the next run."""
-        if not self._ground.is_calm.is_set():
-            self.waits_for_hope = True
-            waits = [asyncio.create_task(event.wait()) for event in (self._ground.hope, self._ground.is_calm)]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
-            self.waits_for_hope = False
+        if not self._ground.is_redriven.is_set():
+            await self._hope()
+            if self._ground.is_redriven.is_set():  # it was resumed with all others: that is to be seen
+                self._is_resumed()
+                return
         while True:
             answer = await self.send("resume", f"/workflows/{self.story.workflow_id}/resume", {})
             if answer is not None and answer.status_code in (202, 409):
-                self.story.resumes += 1
-                self.story.end = None
+                self._is_resumed()
                 return
             await asyncio.sleep(PAUSE_S)
+
+    async def _hope(self) -> None:
+        """Until a resume makes sense, or one command has had all go on that could not by themselves."""
+        self.waits_for_hope = True
+        waits = [asyncio.create_task(event.wait()) for event in (self._ground.hope, self._ground.is_redriven)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            self.waits_for_hope = False
+
+    def _is_resumed(self) -> None:
+        self.story.resumes += 1
+        self.story.end = None
 
     async def send(self, op: str, path: str, body: Mapping[str, Any]) -> httpx2.Response | None:
         """One request, written down with what became of it. -> the answer, if any came"""
@@ -332,6 +345,16 @@ class Crowd:
         return self.begun - self.ended
 
     @property
+    def at_work(self) -> int:
+        """How many workflows are under way that go on by themselves."""
+        return self.in_flight - sum(client.waits_for_hope for client in self.clients)
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether every client has begun."""
+        return self.begun == len(self.clients)
+
+    @property
     def is_at_rest(self) -> bool:
         """Whether each has ended, or waits until there is hope."""
         return self.ended + sum(client.waits_for_hope for client in self.clients) == len(self.clients)
@@ -363,10 +386,9 @@ class Crowd:
                     await self._wakes.wait()
 
     def _may_begin(self, waited_s: float) -> bool:
-        at_work = self.in_flight - sum(client.waits_for_hope for client in self.clients)
         if self.begun < self._allowed:
-            return at_work < self._at_once
-        return self.is_wanted and at_work < LITTLE and waited_s > WAIT_S
+            return self.at_work < self._at_once
+        return self.is_wanted and self.at_work < LITTLE and waited_s > WAIT_S
 
     async def _one(self, client: Client) -> None:
         try:

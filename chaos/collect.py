@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import shutil
+import time
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -13,22 +14,21 @@ from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
-import psutil
 import urllib3
 from minio.error import MinioException
 from PIL import Image, UnidentifiedImageError
 
 from chaos.clients import read
 from chaos.ground import KEY, PROMPT, Ground
+from chaos.resources import note_at_rest
 from chassis.connection import Connection
+from chassis.event_store import StoreUnavailable
 from chassis.jetstream_log import Entry, JetStreamLog, LogState
 from chassis.log_copies import log_copies
 from chassis.standing import ConsumerMissing, stage_standing
 from chassis.topology import CLUSTER
 from contracts.services import STAGES
 from local.s3 import BUCKET, S3, client
-from local.spawn import noted_processes
-from local.supervisor import REGISTER
 from services.projector.archive import digest
 
 CHECKPOINT = "SELECT generation, epoch, position, applied, held FROM read.checkpoint"
@@ -37,23 +37,38 @@ TEXTS = ("/health/live", "/health/ready", "/metrics", "/status", "/openapi.json"
 """What is read of the gateway in the end, to look for what may not be told."""
 
 TIMEOUT_S = 10.0
+PATIENCE_S, PAUSE_S = 30.0, 0.5
 
 AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 async def collect(ground: Ground) -> None:
-    """Writes every file that can only be written now."""
-    async with ground.connection() as connection:
-        await collect_log(ground, connection)
-        await collect_consumers(ground, connection)
+    """Writes every file that can only be written now. Raises StoreUnavailable where the log does not answer."""
+    await collect_from_nats(ground)
     await collect_tables(ground)
     await collect_calls(ground)
     await asyncio.to_thread(collect_objects, ground)
     for path in TEXTS:
         await read(ground, path)
-    note_resources(ground, "after")
+    await note_at_rest(ground, "after")
     ground.records.whole("canaries.json", {"key": KEY, "prompt": PROMPT})
     copy_logs(ground)
+
+
+async def collect_from_nats(ground: Ground) -> None:
+    """The log and its consumers. A cluster that was just healed may have to choose its leaders once more."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            async with ground.connection() as connection:
+                await collect_log(ground, connection)
+                await collect_consumers(ground, connection)
+        except StoreUnavailable:
+            if time.monotonic() > give_up_at:
+                raise
+        else:
+            return
+        await asyncio.sleep(PAUSE_S)
 
 
 async def collect_log(ground: Ground, connection: Connection) -> None:
@@ -197,6 +212,9 @@ async def collect_calls(ground: Ground) -> None:
             "status": status_of(call.outcome),
             "retry_after": call.retry_after,
             "code": call.code,
+            "call": call.client_request_id,
+            "question": call.question,
+            "is_spoilt": call.is_spoilt,
         }
         for call in await ground.standin.calls()
     ]
@@ -242,21 +260,6 @@ def measured(data: bytes) -> dict[str, Any]:
     except (UnidentifiedImageError, OSError):  # a pointer is no picture
         pass
     return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "width": width, "height": height}
-
-
-def note_resources(ground: Ground, when: str) -> None:
-    """What every process takes now."""
-    for name, (pid, _) in noted_processes(ground.data.path / REGISTER).items():
-        try:
-            process = psutil.Process(pid)
-            told = {
-                "rss_bytes": process.memory_info().rss,
-                "files": process.num_fds(),
-                "threads": process.num_threads(),
-            }
-        except psutil.Error:
-            continue
-        ground.records.write("resources", when=when, process=name, pid=pid, **told)
 
 
 async def sample_checkpoints(ground: Ground) -> None:

@@ -70,6 +70,9 @@ ENVIRONMENT: Mapping[str, str] = {
 class Lives(Protocol):
     """A client."""
 
+    waits_for_hope: bool
+    """Whether nothing goes on until its workflow is resumed."""
+
     async def live(self) -> None:
         """Until it has seen what it wanted to see."""
         ...
@@ -86,11 +89,20 @@ class Ground:
         self.plan, self.records = plan, records
         self.data = DataDirectory(folder / "data")
         self.board = Board()
-        self.is_calm = asyncio.Event()
+        self.is_redriven = asyncio.Event()
+        """One command has had everything go on that had failed when the faults were over."""
         self.clients_done = asyncio.Event()
         self.known_workflows: list[str] = []
         self.onlookers: set[asyncio.Task[None]] = set()
         """Who follows a workflow besides the client that asked for it; waited for in the end."""
+        self.followed: list[tuple[Lives, asyncio.Task[None]]] = []
+        """The clients whose workflows were asked for by faults; onlookers as well."""
+        self.aside: set[asyncio.Task[None]] = set()
+        """What a fault still looks at while others go on; waited for before the calm."""
+        self.struck: set[int] = set()
+        """The numbers of the steps that were fired."""
+        self.missed: set[int] = set()
+        """The numbers of those whose point did not come."""
         self._hope = asyncio.Event()
         self._latency_s = latency_s
         self._proxies: dict[tuple[str, Way], list[Proxy]] = {}
@@ -107,7 +119,7 @@ class Ground:
     async def start(self) -> None:
         """Returns when everything answers. Raises CannotStart."""
         self.data.path.parent.mkdir(parents=True, exist_ok=True)
-        self.board.listeners.append(self._note_append)
+        self.board.listeners += [self._note_append, self._note_call]
         names = processes(self.scale)
         ports = {name: await self._listen(name) for name in (*names, HOSTILE)}
         routes = await self.routes.listen()
@@ -157,7 +169,14 @@ class Ground:
         for way in ways:
             count = self.plan.nodes if way is Way.LOG else 1
             proxies = [
-                Proxy(process, self._upstream(way, number), talk_of(way), self.board, self._note_unanswered)
+                Proxy(
+                    process,
+                    self._upstream(way, number),
+                    talk_of(way),
+                    self.board,
+                    self._note_unanswered,
+                    self._note_answer,
+                )
                 for number in range(count)
             ]
             self._proxies[process, way] = proxies
@@ -189,12 +208,23 @@ class Ground:
             about = {name: value for name, value in moment.about.items() if name != "event"}
             self.records.write("appends", process=moment.process, **about, phase=phase)
 
+    def _note_call(self, moment: Moment) -> None:
+        if moment.point is Point.CALLING:
+            self.records.write("answers", process=moment.process, call=moment.about["call"], phase="asked")
+
+    def _note_answer(self, moment: Moment) -> None:
+        """The answer has reached its process, and that process is one that lives."""
+        if moment.point is Point.ANSWERED:
+            told = {name: moment.about[name] for name in ("call", "status")}
+            self.records.write("answers", process=moment.process, **told, phase="answered")
+
     def _note_unanswered(self, process: str, append: Mapping[str, Any]) -> None:
         about = {name: value for name, value in append.items() if name != "event"}
         self.records.write("appends", process=process, **about, phase="unanswered")
 
     def fired(self, step: Step, detail: str = "", *, at: str | None = None) -> None:
         """The fault is there; `at`: the very process, where the plan names no more than its service."""
+        self.struck.add(step.number)
         self.records.happened(step.number, step.kind, at or step.target, "fired", detail)
 
     def healed(self, step: Step, detail: str = "", *, at: str | None = None) -> None:
@@ -203,6 +233,7 @@ class Ground:
 
     def skipped(self, step: Step, detail: str) -> None:
         """Its point did not come."""
+        self.missed.add(step.number)
         self.records.happened(step.number, step.kind, step.target, "skipped", detail)
 
     @property
@@ -217,7 +248,18 @@ class Ground:
 
     def follow(self, client: "Lives") -> None:
         """Has this client live on beside the others."""
-        self.onlookers.add(asyncio.create_task(client.live()))
+        living = asyncio.create_task(client.live())
+        self.onlookers.add(living)
+        self.followed.append((client, living))
+
+    async def has_looked(self) -> None:
+        """Waits for what is still looked at, which would end with the gateway."""
+        await asyncio.gather(*self.aside)
+
+    @property
+    def at_work(self) -> int:
+        """How many workflows that faults asked for are under way."""
+        return sum(not living.done() and not client.waits_for_hope for client, living in self.followed)
 
     # ------------------------------------------------------------ processes
 

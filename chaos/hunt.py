@@ -1,12 +1,13 @@
 """The hunt: has the harness look for each planted bug, seed by seed, until the checker finds it.
 
-python -m chaos.hunt [BUG …] [--seeds 10]
+.venv/bin/python -m chaos.hunt [BUG …] [--seeds 10]
 
 Each bug names the faults that provoke it, and a few workflows are enough. A bug is found when one of the invariants
 that it has to break is broken; what else breaks with it is told as well.
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -27,8 +28,18 @@ LATENCY_S = 0.5
 PATIENCE_S = 20
 """A bug that keeps a workflow from its end is seen soon; nothing that is well takes so long at this latency."""
 
+JUDGED = re.compile(r"^(ok|idle|BROKEN)\s+\d+", re.MULTILINE)
+"""What the checker says of an invariant, and only of a run that it could judge."""
+
 BROKEN = re.compile(r"^BROKEN\s+(\d+)", re.MULTILINE)
-VERDICT = "verdict.txt"
+VERDICT, SAID = "verdict.txt", "said.txt"
+LAST_LINES = 20
+
+FOUND, NOT_FOUND, NOT_RUN = 0, 1, 2
+
+
+class NoVerdict(Exception):
+    """A run came to no verdict; the message tells of it, with what was said last."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +54,25 @@ class Hunted:
 
 
 def main() -> None:
-    """Exit code 0 where every bug was found, 1 where one was not."""
-    asked = argparse.ArgumentParser(prog="python -m chaos.hunt", description=__doc__)
+    """Exit code 0 where every bug was found, 1 where one was not, 2 where a run came to no verdict."""
+    asked = argparse.ArgumentParser(prog=".venv/bin/python -m chaos.hunt", description=__doc__)
     asked.add_argument("bugs", nargs="*", metavar="BUG", help=f"{', '.join(BUGS)}; all of them by default")
     asked.add_argument("--seeds", type=int, default=10, help="how many are tried at most (%(default)s)")
     asked.add_argument("--keep", type=Path, metavar="DIR", help="keep what each run left behind")
     chosen = asked.parse_args()
     if unknown := [name for name in chosen.bugs if name not in BUGS]:
         sys.exit(f"There is no bug {unknown[0]}. There are: {', '.join(BUGS)}.")
-    hunted = [hunt(BUGS[name], chosen.seeds, chosen.keep) for name in chosen.bugs or BUGS]
+    try:
+        hunted = [hunt(BUGS[name], chosen.seeds, chosen.keep) for name in chosen.bugs or BUGS]
+    except NoVerdict as wrong:
+        print(wrong)
+        sys.exit(NOT_RUN)
     print("\n".join(table(hunted)))
-    sys.exit(any(one.seed is None for one in hunted))
+    sys.exit(NOT_FOUND if any(one.seed is None for one in hunted) else FOUND)
 
 
 def hunt(bug: Bug, seeds: int, keep: Path | None) -> Hunted:
-    """Looks for one bug."""
+    """Looks for one bug. Raises NoVerdict."""
     began, broken = time.monotonic(), tuple[int, ...]()
     for seed in range(1, seeds + 1):
         broken = one_run(bug, seed, keep)
@@ -79,17 +94,26 @@ def one_run(bug: Bug, seed: int, keep: Path | None) -> tuple[int, ...]:
 
 
 def run_in(folder: Path, bug: Bug, seed: int) -> tuple[int, ...]:
-    """The run, with all that it leaves behind in this folder."""
+    """The run, with all that it leaves behind in this folder. Raises NoVerdict."""
     folder.chmod(0o711)  # Postgres's own user passes through
-    with (folder / "said.txt").open("w") as said:
-        running = subprocess.Popen(command(bug, seed, folder), cwd=ROOT, stdout=said, stderr=said)
+    with (folder / SAID).open("w") as said:
+        running = subprocess.Popen(command(bug, seed, folder), cwd=ROOT, stdout=said, stderr=said, env=environment())
         try:
             running.wait(RUN_S_MAX)
         except subprocess.TimeoutExpired:
             running.terminate()  # it stops all that it started
             running.wait()
     verdict = folder / "run" / VERDICT
-    return tuple(map(int, BROKEN.findall(verdict.read_text()))) if verdict.exists() else ()
+    told = verdict.read_text() if verdict.exists() else ""
+    if not JUDGED.search(told):
+        last = "\n".join(f"    {line}" for line in (folder / SAID).read_text().splitlines()[-LAST_LINES:])
+        raise NoVerdict(f"{bug.name}, seed {seed}: the run came to no verdict. It said last:\n{last}")
+    return tuple(sorted({int(number) for number in BROKEN.findall(told)}))
+
+
+def environment() -> dict[str, str]:
+    """The run finds this code, from wherever the hunt was started."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def command(bug: Bug, seed: int, folder: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """The plan of a run: which faults, on what, at which point. Pure: the same seed gives the same plan."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -67,7 +67,7 @@ Draw = Callable[[random.Random], tuple[str, str, dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of fault: its number in the table of docs/reliability-chaos.md, and how one of it is drawn."""
+    """A kind of fault: its number, which stands before it in docs/reliability-chaos.md, and how one of it is drawn."""
 
     number: int
     says: str
@@ -128,14 +128,16 @@ MODEL_FAULTS: tuple[dict[str, Any], ...] = (
     {"status": 401},
     {"status": 400, "message": "The model does not exist."},
 )
-"""What the stand-in is told to do, each once in a run of all faults."""
+"""What the stand-in is told to do: of these a run of all faults draws a few."""
+
+MODEL_FAULTS_AT_ONCE = 5
 
 
 def draw_model(chance: random.Random) -> tuple[str, str, dict[str, Any]]:
     """A few of the model's faults, each at one call of some kind."""
     rules = [
         {"do": do, "when": {"kind": chance.choice(("research", "blog", "social", "image"))}, "times": 1}
-        for do in chance.sample(MODEL_FAULTS, k=5)
+        for do in chance.sample(MODEL_FAULTS, k=MODEL_FAULTS_AT_ONCE)
     ]
     return "model", "the next calls of the kinds drawn", {"rules": rules}
 
@@ -145,7 +147,7 @@ AT_ONCE = (
     "append",
     "nats-killed",
     "postgres-killed",
-    "s3-down",
+    "s3-errors",
     "gateway-killed",
     "nats-paused",
     "two-projectors",
@@ -161,6 +163,9 @@ def draw_everything(chance: random.Random) -> tuple[str, str, dict[str, Any]]:
 
 
 DISK_FULL = "disk-full"
+LONG_DOWN_S = 60
+"""Of one draw in three: a run is to end within five minutes."""
+
 READERS_FIRST = "whoever reads first, the gateway last"
 """The order of docs/changing-an-event.md."""
 
@@ -195,7 +200,9 @@ KINDS: dict[str, Kind] = {
         "a projector stopped in the middle of a batch beside another, then resumed",
         of(PROJECTOR, "before its next COMMIT, for {seconds} s", seconds=(3, 8)),
     ),
-    "s3-down": Kind(18, "S3 refuses connections", of("s3", "from the next upload, for 6 s")),
+    "s3-down": Kind(
+        18, "S3 refuses connections", of("s3", "from the next upload, for {seconds} s", seconds=(6, 6, LONG_DOWN_S))
+    ),
     "s3-errors": Kind(
         18, "S3 answers with errors", of("s3", "{status} from the next upload, for 5 s", status=(500, 503))
     ),
@@ -297,6 +304,24 @@ def plan(*, seed: int, workflows: int, faults: Sequence[str], nodes: int = 1, pl
     if "kills" in kinds:  # there, every workflow has to be completed
         wishes = tuple(replace(wish, cancels_at=None) for wish in wishes)
     return Plan(seed, workflows, tuple(kinds), nodes, planted, tuple(steps), wishes)
+
+
+def parts_of(step: Step) -> list[Step]:
+    """What is fired in a step that is several at once, each with a number of its own; the step itself else."""
+    parts: list[dict[str, Any]] = step.choices.get("parts", [])
+    return [Step(100 * step.number + number, **part) for number, part in enumerate(parts, start=1)] or [step]
+
+
+def never_fired(plan: Plan, struck: Set[int]) -> list[str]:
+    """The kinds that were asked for and did not happen, in their order. `struck`: the numbers of what was fired."""
+    fired = {
+        name
+        for step in plan.steps
+        for part in parts_of(step)
+        if part.number in struck
+        for name in (step.kind, part.kind)
+    }
+    return [kind for kind in plan.faults if kind not in fired]
 
 
 def kinds_of(faults: Sequence[str], nodes: int) -> list[str]:

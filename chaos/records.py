@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-LOG_LINES = ("happened", "clients", "appends", "checkpoints", "resources", "bodies")
+LOG_LINES = ("happened", "clients", "appends", "answers", "checkpoints", "resources", "bodies")
 
 
 class Records:

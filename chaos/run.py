@@ -1,12 +1,13 @@
 """The course of a run: the plan, the start, faults and clients side by side, calm, what is left, and the checker."""
 
 import asyncio
+import itertools
 import math
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,14 @@ from pathlib import Path
 import asyncpg
 import httpx2
 
-from chaos import collect, sums
-from chaos.clients import Crowd
+from chaos import collect, redriving, resources, sums
+from chaos.clients import LITTLE, WAIT_S, Crowd
 from chaos.faults import LANES, STRIKES
 from chaos.faults.disk import small_disk
+from chaos.faults.front import client_of
 from chaos.faults.log_itself import forget_repeats
 from chaos.ground import CannotStart, Ground
-from chaos.plan import ALL, Plan, Step, kinds_of
+from chaos.plan import ALL, Plan, Step, kinds_of, never_fired, parts_of
 from chaos.records import Records
 from chaos.wire.proxy import until
 from chassis.connection import NoAnswer
@@ -38,6 +40,9 @@ PATIENCE_S = 120.0
 HEAD_START = 4
 AT_ONCE_MAX = 24
 CALM_TIMEOUT_S = 10.0
+
+SELDOM = 3
+"""Of so many looks for too little work one asks for more, however much there is."""
 
 WARM_UP = 2
 """So many workflows are made before anything is broken and before the baseline is taken: everything was done once."""
@@ -68,10 +73,12 @@ class Wanted:
     checks: bool = True
     patience_s: float = PATIENCE_S
     """How long is waited for what does not come: half as long for consumers and tables as for clients."""
+    named: frozenset[str] = frozenset()
+    """The kinds that were asked for by name, and not with all: a run without them is not what was asked for."""
 
 
 def run(wanted: Wanted, say: Callable[[str], None]) -> int:
-    """-> the exit code: 0 all invariants hold, 1 one is broken, 2 it could not be checked"""
+    """-> the exit code: 0 all invariants hold, 1 one is broken, 2 it could not be checked or was not what was wanted"""
     if wanted.keep is not None:
         if (wanted.keep / RUN).exists():
             say(f"{wanted.keep} holds a run already; choose another folder for --keep.")
@@ -92,6 +99,7 @@ class Course:
         at_once = AT_ONCE_MAX if "kills" not in self._plan.faults else 2 * AT_ONCE_MAX
         self._crowd = Crowd(self._ground, at_once=at_once)
         self._done = 0
+        self._brought = 0
         self._began = time.monotonic()
 
     async def run(self) -> int:
@@ -108,6 +116,9 @@ class Course:
         except CannotStart as wrong:
             self._say(str(wrong))
             return NOT_CHECKED
+        except StoreUnavailable as away:
+            self._say(f"It cannot be checked: the log does not answer in the end ({away}).")
+            return NOT_CHECKED
         except asyncio.CancelledError:
             self._say("interrupted; everything is stopped")
             return 130
@@ -115,7 +126,10 @@ class Course:
             self._records.close()
         for line in sums.in_words(self._records.folder):
             self._say(line)
-        return await self._check()
+        code, told = judged(self._wanted, self._ground.struck, await self._check())
+        for line in told:
+            self._say(line)
+        return code
 
     async def _try(self) -> None:
         try:
@@ -132,13 +146,14 @@ class Course:
         sampling = asyncio.create_task(collect.sample_checkpoints(self._ground))
         living = asyncio.create_task(self._crowd.live())
         telling = asyncio.create_task(self._tell_progress())
+        measuring = asyncio.create_task(resources.sample(self._ground))
         try:
             await self._warm_up()
-            collect.note_resources(self._ground, "before")
+            await resources.note_at_rest(self._ground, "before")
             await self._strike_all()
             await self._calm(living)
         finally:
-            tasks = (living, sampling, telling, *self._ground.onlookers)
+            tasks = (living, sampling, telling, measuring, *self._ground.onlookers)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -165,22 +180,37 @@ class Course:
             async with asyncio.TaskGroup() as group:
                 for lane in lanes:
                     group.create_task(self._lane(lane))
+            async with asyncio.TaskGroup() as group:
+                for lane in lanes:
+                    group.create_task(self._again([step for step in lane if step.number in self._ground.missed]))
             await self._lane([step for step in steps if not any(step.kind in lane for lane in LANES)])
+            await self._ground.has_looked()
         finally:
-            watching.cancel()
+            for task in (watching, *self._ground.aside):
+                task.cancel()
         self._crowd.allow(self._plan.workflows)
 
     async def _lane(self, steps: Sequence[Step]) -> None:
         for step in steps:
-            if time.monotonic() - self._began > FAULTS_WITHIN_S:
+            if self._is_time_over():
                 self._ground.skipped(step, "the time for faults is over")
             else:
                 await self._strike(step)
             self._done += 1
             self._allow()
 
+    async def _again(self, steps: Sequence[Step]) -> None:
+        """Once more, after all others: those whose point did not come."""
+        for step in steps:
+            if not self._is_time_over():
+                await self._strike(step)
+
+    def _is_time_over(self) -> bool:
+        return time.monotonic() - self._began > FAULTS_WITHIN_S
+
     async def _strike(self, step: Step) -> None:
         limit = None if step.kind == "kills" else STEP_WITHIN_S
+        bringing = asyncio.create_task(self._bring_work(step))
         try:
             async with asyncio.timeout(limit):
                 await STRIKES[step.kind](step, self._ground)
@@ -188,6 +218,22 @@ class Course:
             self._ground.healed(step, f"given up after {limit} s")
         except TROUBLE as wrong:  # what the fault itself needs was away, by another fault
             self._ground.healed(step, f"it could not be done as planned: {type(wrong).__name__} {wrong}")
+        finally:
+            bringing.cancel()
+            if step.number not in self._ground.struck:
+                self._ground.missed.add(step.number)
+
+    async def _bring_work(self, step: Step) -> None:
+        """As long as its point has not come, one workflow more now and then, where all have begun and few go on; seldom
+        where many do: they may hang.
+        """
+        waiting, turns = {part.number for part in parts_of(step)}, itertools.count(1)
+        while waiting - self._ground.struck:
+            await asyncio.sleep(WAIT_S)
+            is_little = self._crowd.at_work + self._ground.at_work < LITTLE or next(turns) % SELDOM == 0
+            if self._crowd.is_used_up and is_little:
+                self._brought += 1
+                self._ground.follow(client_of(self._ground, f"work-{self._brought}", research=True))
 
     def _allow(self) -> None:
         """As many clients as there were steps, in proportion; all of them where there are few steps."""
@@ -210,20 +256,27 @@ class Course:
         for name in self._ground.names():
             self._ground.signal(name, signal.SIGCONT)
         await self._ground.standin.clear()
+        await redriving.park_one(self._ground)
         self._records.moment("calm")
-        self._ground.is_calm.set()
+        if not await until(self._is_at_rest, self._wanted.patience_s, every_s=0.3):
+            self._say(f"something is still under way {self._wanted.patience_s:g} s after the faults")
+        await redriving.redrive_all(self._ground)
         await asyncio.wait({living}, timeout=self._wanted.patience_s)
         if not living.done():
             left = self._crowd.begun - self._crowd.ended
-            self._say(
-                f"{left} clients have not seen the end of their workflow {self._wanted.patience_s:g} s after the faults"
-            )
+            after = f"{self._wanted.patience_s:g} s after all was resumed"
+            self._say(f"{left} clients have not seen the end of their workflow {after}")
         if self._ground.onlookers:
             await asyncio.wait(self._ground.onlookers, timeout=self._wanted.patience_s / 2)
         for trouble in self._crowd.troubles:
             self._say(trouble)
         if not await until(self._is_empty, self._wanted.patience_s / 2, every_s=0.3):
             self._say(f"something still waits {self._wanted.patience_s / 2:g} s after that")
+        await redriving.list_parked(self._ground, "after")
+
+    async def _is_at_rest(self) -> bool:
+        """Every workflow is closed, or has failed and is resumed by nobody; and nothing else is left to be done."""
+        return self._crowd.is_at_rest and not self._ground.at_work and await self._is_empty()
 
     async def _is_empty(self) -> bool:
         """Nothing waits for a stage, and the read tables and every copy hold the whole log."""
@@ -265,6 +318,19 @@ class Course:
                 process.terminate()
             await process.wait()
             return 130
+
+
+def judged(wanted: Wanted, struck: Set[int], code: int) -> tuple[int, list[str]]:
+    """What was wanted and did not happen. `struck`: the numbers of what was fired. -> the exit code, and what to say"""
+    missing = never_fired(wanted.plan, struck)
+    if not missing:
+        return code, []
+    told = [f"never fired: {', '.join(missing)}"]
+    named = [kind for kind in missing if kind in wanted.named]
+    if not named or code != HOLDS:
+        return code, told
+    what = f"This run says nothing about {', '.join(named)}, which was asked for by name"
+    return NOT_CHECKED, [*told, f"{what}: try more workflows, or another seed."]
 
 
 def environment() -> dict[str, str]:

@@ -44,7 +44,9 @@ BYTES_MAX = 1024**3
 SWEPT_EVERY_S = 3600.0
 
 THREADS = 2
-"""Of their own: the pool that all share may be full of uploads that hang, and an answer is to be safe at once."""
+"""Of their own: the pool that all share may be full of uploads that hang, and an answer is to be safe at once. As many
+more wait for the disk: an answer that comes meanwhile does not wait behind them for its place.
+"""
 
 log = structlog.get_logger("answers")
 
@@ -84,6 +86,7 @@ class Answers:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._threads = ThreadPoolExecutor(THREADS, "answers") if folder else None
+        self._disk = ThreadPoolExecutor(THREADS, "answers-disk") if folder else None
         self._seldom = Seldom()
         self._grown = 0  # bytes since the last sweep
 
@@ -111,6 +114,11 @@ class Answers:
         """Has it done in a thread, to its end: also where nobody waits for it any more."""
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, act))
 
+    async def keep(self, place: Path, answer: Paid) -> None:
+        """Keeps the answer there, and returns when it is safe from a power cut; if that can be done."""
+        if await self.apart(lambda: self.write(place, answer)):
+            await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._disk, lambda: self.secure(place)))
+
     # ------------------------------------------------------------ the files
 
     def read(self, place: Path, form: type[A]) -> A | None:
@@ -123,15 +131,31 @@ class Answers:
             log.warning("kept answer unreadable", why=type(wrong).__name__)
             return None
 
-    def write(self, place: Path, answer: Paid) -> None:
-        """Keeps the answer there, if that can be done."""
+    def write(self, place: Path, answer: Paid) -> bool:
+        """Puts the answer there, where it outlives this process. -> whether that could be done"""
         try:
             told = TypeAdapter(type(answer)).dump_json(answer)
             self._put(place, _sealed(told))
         except (OSError, ValueError) as wrong:  # a full disk, a folder that is not ours, a text that is no UTF-8
-            why = getattr(wrong, "strerror", None) or type(wrong).__name__
-            if self._seldom.allows(why, time.monotonic()):
-                log.warning("answer not kept", why=why)
+            self._is_not_kept(wrong)
+            return False
+        return True
+
+    def secure(self, place: Path) -> None:
+        """Waits until what was put there outlives a power cut. It may have been of use already, and be gone."""
+        try:
+            for path in (place, place.parent, place.parent.parent):
+                _sync(path)
+        except FileNotFoundError:
+            return
+        except OSError as wrong:
+            self.forget(place)
+            self._is_not_kept(wrong)
+
+    def _is_not_kept(self, wrong: OSError | ValueError) -> None:
+        why = getattr(wrong, "strerror", None) or type(wrong).__name__
+        if self._seldom.allows(why, time.monotonic()):
+            log.warning("answer not kept", why=why)
 
     def forget(self, place: Path) -> None:
         """Removes a file, or a work's whole folder. What cannot be removed now is swept some day."""
@@ -243,7 +267,7 @@ class Desk:
         if place is None:
             return answer
         answer = replace(answer, usage=_with_id(answer.usage))
-        await self._answers.apart(lambda: self._answers.write(place, answer))
+        await self._answers.keep(place, answer)
         return answer
 
     def _place_for(self, form: type[Paid], asked: tuple[str, ...]) -> Path | None:
@@ -287,25 +311,21 @@ def _unsealed(data: bytes) -> bytes:
 
 
 def _replace(place: Path, data: bytes) -> None:
-    """Puts the file there in one step, safe from a power cut when it returns. It is its owner's alone."""
+    """Puts the file there in one step. It is its owner's alone. Half a file behind a power cut is known by its seal."""
     place.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     place.parent.mkdir(mode=0o700, exist_ok=True)
     number, draft = tempfile.mkstemp(dir=place.parent)
     try:
         with os.fdopen(number, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
         Path(draft).replace(place)
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
-    for folder in (place.parent, place.parent.parent):
-        _sync(folder)
 
 
-def _sync(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
     finally:

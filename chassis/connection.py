@@ -21,6 +21,7 @@ from nats.errors import Error as NatsError
 from nats.errors import NoServersError, ProtocolError, SlowConsumerError, StaleConnectionError, UnexpectedEOF
 
 from chassis.event_store import NotAllowed
+from chassis.health import Queue
 from chassis.telemetry import Seldom
 
 log = structlog.get_logger("nats")
@@ -75,6 +76,11 @@ class _Question:
 class _Client(Client):
     """nats-py's client, whose reading ends for good at a message that it cannot take apart: whoever may send something
     could make a process deaf until its pings are missed."""
+
+    @property
+    def unheard_bytes(self) -> int:
+        """What waits for the subscription that is furthest behind."""
+        return max((subscription.pending_bytes for subscription in self._subs.values()), default=0)
 
     def _build_message(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
@@ -240,6 +246,10 @@ class Connection:
         """Listens no more; a connection that has ended needs no telling."""
         with suppress(NatsError, OSError):
             await subscription.unsubscribe()
+
+    def unheard(self) -> Queue:
+        """The bytes that have come, and wait for the listener who is furthest behind."""
+        return Queue(self._client.unheard_bytes, PENDING_BYTES_MAX)
 
     def new_inbox(self) -> str:
         """A subject of one's own that nobody else listens to."""

@@ -1,9 +1,10 @@
-"""Health: whether a process lives, whether it can do its job at the moment, and if not, why."""
+"""Health: whether a process lives and with how much on its hands, whether it can do its job, and if not, why."""
 
 import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any, NamedTuple
 
 import uvicorn
 from starlette.applications import Starlette
@@ -13,6 +14,17 @@ from starlette.routing import Route
 
 Check = Callable[[], str | None]
 """Says what is wrong in a sentence, or None."""
+
+
+class Queue(NamedTuple):
+    """How much waits somewhere in a process, or is held by it, and the most that may."""
+
+    length: int
+    most: int
+
+
+Measure = Callable[[], Queue]
+"""Says how full a queue is at this moment."""
 
 
 TROUBLE_LASTS_S = 60.0
@@ -45,6 +57,7 @@ class Health:
     def __init__(self, **checks: Check) -> None:
         self._checks = checks
         self._without: dict[str, Check] = {}
+        self._queues: dict[str, Measure] = {}
 
     def watch(self, **checks: Check) -> None:
         """Checks these as well, or in the place of those with the same names."""
@@ -54,13 +67,22 @@ class Health:
         """Checks these as well; what is wrong with them is told, and leaves the process ready for the rest."""
         self._without.update(checks)
 
+    def measure(self, **queues: Measure) -> None:
+        """Tells of these how full they are. A full one is no trouble: whoever brings more waits, or is refused."""
+        self._queues.update(queues)
+
+    def load(self) -> dict[str, Any]:
+        """How many tasks of asyncio the process runs, the one that asks included, and how full its queues are."""
+        queues = {name: measure()._asdict() for name, measure in self._queues.items()}
+        return {"tasks": len(asyncio.all_tasks()), "queues": queues}
+
     def report(self) -> dict[str, str]:
         """Each part and what is wrong with it; `ok` where nothing is."""
         return {name: check() or "ok" for name, check in self._checks.items()}
 
     async def live(self, _: Request) -> Response:
-        """The process runs."""
-        return JSONResponse({"status": "ok"})
+        """The process runs; and what it has on its hands."""
+        return JSONResponse({"status": "ok", "load": self.load()})
 
     async def ready(self, _: Request) -> Response:
         """200 when every part is in order, else 503 with what is wrong."""

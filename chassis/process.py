@@ -16,9 +16,10 @@ from chassis.connection import Connection, NoAnswer
 from chassis.consumer import Consumer
 from chassis.deltas import delta_streams
 from chassis.event_store import NotAllowed
-from chassis.health import Health, served
+from chassis.health import Health, Queue, served
 from chassis.jetstream_store import JetStreamStore
 from chassis.keeper import Keeper
+from chassis.log_clock import LogClock
 from chassis.majority import Majority
 from chassis.presence import Load, announced
 from chassis.runner import Runner
@@ -118,13 +119,15 @@ async def _work(
 ) -> None:
     """Works until the process is asked to stop. Raises CannotGoOn."""
     answers = Answers(settings.answers and settings.answers / stage.name)
+    clock = LogClock()
     runner = Runner(
         stage,
-        JetStreamStore(connection, stage.name),
+        JetStreamStore(connection, stage.name, clock=clock),
         tools,
         worker=worker_name(stage.name),
         deadline_s=settings.deadline_s,
         streams=delta_streams(connection, stage.name),
+        clock=clock,
         answers=answers,
     )
     await connection.subscribe(subjects.every_live(WorkflowCancelled), _calls_off(runner))
@@ -136,10 +139,12 @@ async def _work(
         nats=majority.trouble,
         consumer=lambda: consumer.trouble,
     )
-    health.can_do_without(works=runner.trouble)
+    health.can_do_without(works=runner.trouble, clock=clock.trouble)
+    health.measure(deliveries=lambda: Queue(consumer.busy, settings.concurrency), unheard_bytes=connection.unheard)
     async with (
         answers.tended(),
         majority.watched(),
+        clock.watched(connection, consumer_info(stage.name)),
         announced(
             connection,
             stage.name,

@@ -11,6 +11,7 @@ from chassis.connection import Connection, NoAnswer
 from chassis.event_store import StoreUnavailable
 from chassis.jetstream_log import STREAM_INFO, LogNotSetUp
 from chassis.jetstream_store import DIRECT_GET, STREAM
+from chassis.majority import has_majority
 from contracts.subjects import WorkflowKey, history
 
 NOT_FOUND = 404
@@ -122,7 +123,8 @@ async def has_history(connection: Connection, key: WorkflowKey, *, timeout_s: fl
     """Does the log's leader know of this workflow, where the copy of a cluster's server that is read does not?
 
     A copy may lag, mostly for a moment; where its catching up was cut off for half a minute, and another server is
-    tried. Raises StoreUnavailable, NotAllowed.
+    tried. A leader that is cut off takes itself for one for longer than it takes the others to choose the next: its no
+    is believed only while most copies hear it. Raises StoreUnavailable, NotAllowed.
     """
     if not connection.has_cluster:
         return False
@@ -134,6 +136,8 @@ async def has_history(connection: Connection, key: WorkflowKey, *, timeout_s: fl
         is_known = bool(told["state"].get("subjects"))
     if is_known:
         connection.unserved()
+    elif not has_majority(told):
+        raise StoreUnavailable("whoever takes itself for the log's leader hears too few of the copies to know")
     return is_known
 
 

@@ -7,7 +7,7 @@ import random
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Container, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ class DataDirectory:
         self.path = path.absolute()
         self.logs = self.path / "logs"
         self._turn = threading.Lock()
+        self._companions: dict[str, list[int]] = {}
 
     @contextmanager
     def held(self, address: str) -> Generator["Hold"]:
@@ -100,10 +101,24 @@ class DataDirectory:
         return int(self.remember(f"port.{name}", lambda: str(free_port())))
 
     def settle_port(self, name: str, *, offsets: Sequence[int] = (0,), anew: bool = False) -> int:
-        """A port that is free now, with its companions at these offsets: the one used last time where possible."""
-        known = self._kept().get(f"port.{name}")
-        anew = anew or known is None or not all(is_free(int(known) + offset) for offset in offsets)
-        return int(self.remember(f"port.{name}", lambda: str(free_port(offsets)), anew=anew))
+        """A port that is free now, with its companions at these offsets: the one used last time where possible.
+
+        None of them is another name's, whose server may not have begun to listen.
+        """
+
+        def choose() -> str:
+            return str(free_port(offsets, apart_from=self._ports_of_others(name)))
+
+        known, others = self._kept().get(f"port.{name}"), self._ports_of_others(name)
+        is_usable = known is not None and all(_is_open(int(known) + offset, others) for offset in offsets)
+        port = int(self.remember(f"port.{name}", choose, anew=anew or not is_usable))
+        self._companions[name] = [port + offset for offset in offsets]
+        return port
+
+    def _ports_of_others(self, name: str) -> set[int]:
+        own = f"port.{name}"
+        kept = {int(port) for other, port in self._kept().items() if other.startswith("port.") and other != own}
+        return kept.union(*(ports for other, ports in [*self._companions.items()] if other != name))
 
     def _create(self) -> None:
         if not self.path.exists():
@@ -153,12 +168,16 @@ def write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def free_port(offsets: Sequence[int] = (0,)) -> int:
+def free_port(offsets: Sequence[int] = (0,), *, apart_from: Container[int] = ()) -> int:
     """Chosen at random, so that two starts at the same moment rarely meet; whoever meets chooses again."""
     for port in random.sample(PORTS, 1_000):
-        if port + max(offsets) in PORTS and all(is_free(port + offset) for offset in offsets):
+        if port + max(offsets) in PORTS and all(_is_open(port + offset, apart_from) for offset in offsets):
             return port
     raise CannotStart(f"No free port was found between {PORTS.start} and {PORTS.stop}.")
+
+
+def _is_open(port: int, others: Container[int]) -> bool:
+    return port not in others and is_free(port)
 
 
 def is_free(port: int) -> bool:

@@ -57,7 +57,8 @@ Exit code: 0 where nothing broke, 1 where something did."""
 CHAOS = """Runs the whole system in a folder of its own, breaks it at the points that a seed draws, and
 has a checker say which invariants held (docs/reliability-chaos.md).
 
-Exit code: 0 when all held, 1 when one is broken, 2 when that could not be found out."""
+Exit code: 0 when all held, 1 when one is broken, 2 when that could not be found out or a kind of fault that
+was asked for by name never came about, 130 when it was stopped with Ctrl-C."""
 
 ADOPT_LOG = "--adopt-log"
 """The rebuild's own argument; it stands here for the sake of its help."""

@@ -1,4 +1,5 @@
-"""The disturbances: which of the faults that were fired may have had a call paid for in vain, of which works, and when.
+"""The disturbances: which of the faults that were fired may have had a call paid for in vain, of which works, and when;
+and the blows: what was done to one process itself.
 
 What a fault may cost is said here by its kind, apart from the driver that fires it. A kind that is not known here could
 cost anything, so that nothing can be said of a run in which it was fired.
@@ -80,6 +81,24 @@ WHILE_IT_LASTS = frozenset(
 )
 """Kinds that may cost a call at every ack wait that they last: no sign of life gets through."""
 
+TAKES_DELIVERIES = (WHILE_IT_LASTS - {"zombie"}) | {"consumer-deleted"}
+"""Kinds by which the log forgets, or does not hear, in whose hands a message is."""
+
+FELT_S = ACK_WAIT_S + 5.0
+"""So long behind them: a message that was lost comes again after an ack wait, and a stage looks for the log anew at
+intervals of up to some seconds."""
+
+ASKED_TO_GO = frozenset({"rolling", "new-release"})
+"""Told of each process at the moment at which it was asked to go; the next one, or the end, when it was replaced."""
+
+RESTARTED = frozenset({"clock"})
+"""Told when the process had been replaced: at the beginning, and once more at the end."""
+
+REPLACED_WITHIN_S = 8.0
+"""A process ends its calls 3 s after it was asked to go, and goes."""
+
+FROZEN = frozenset({"zombie"})
+
 KNOWN = NOTHING | AT_ONCE | WHILE_IT_LASTS
 
 
@@ -92,14 +111,10 @@ class Disturbance:
     since: float
     until: float
 
-    @property
-    def calls(self) -> int:
-        """How many calls of one work it may cost: one, and one more for each ack wait that it lasts."""
-        return 1 + int((self.until - self.since) // ACK_WAIT_S)
-
-    def may_meet(self, work: Work, first: float, last: float) -> bool:
-        """May it have met a call of this work between these moments?"""
-        return self._is_of(work) and self.since <= last and self.until + ECHO_S >= first
+    def takes_away(self, work: Work, since: float, until: float) -> bool:
+        """May it have given a message of this work to another process between these moments, though its own lived?"""
+        is_of_it = self.happening.kind in TAKES_DELIVERIES and self._is_of(work)
+        return is_of_it and self.since <= until and self.until + FELT_S >= since
 
     def reaches(self, work: Work, at: float) -> bool:
         """Is it felt by the stage of this work at that moment?"""
@@ -107,6 +122,42 @@ class Disturbance:
 
     def _is_of(self, work: Work) -> bool:
         return self.stage is None or work.kind in STAGES[self.stage]
+
+
+@dataclass(frozen=True)
+class Blow:
+    """Something that was done to one process itself, between two moments: it was killed, stopped or asked to go."""
+
+    happening: Happening
+    since: float
+    until: float
+
+    @property
+    def is_a_stop(self) -> bool:
+        """Did the process live on afterwards, and know of nothing that had happened meanwhile?"""
+        return self.happening.kind in FROZEN
+
+
+def blows(record: Record) -> Mapping[str, Sequence[Blow]]:
+    """What was done to each process, by its name."""
+    found: dict[str, list[Blow]] = {}
+    for one in record.happened:
+        if one.target and _stage(one.target) != one.target and (blow := _blow(one, record.happened)):
+            found.setdefault(one.target, []).append(blow)
+    return found
+
+
+def _blow(one: Happening, happened: Sequence[Happening]) -> Blow | None:
+    if one.kind in RESTARTED and one.phase in ("fired", "healed"):
+        return Blow(one, one.at - REPLACED_WITHIN_S, one.at)
+    if one.phase != "fired" or one.kind not in AT_ONCE | FROZEN:
+        return None
+    later = [each.at for each in happened if each.step == one.step and each.at > one.at]
+    if one.kind in ASKED_TO_GO:
+        return Blow(one, one.at, min([one.at + REPLACED_WITHIN_S, *later]))
+    if one.kind in FROZEN:
+        return Blow(one, one.at, max(later, default=one.at))
+    return Blow(one, one.at, one.at)
 
 
 def disturbances(record: Record) -> Sequence[Disturbance]:

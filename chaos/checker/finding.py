@@ -17,9 +17,9 @@ class Violation:
 
 @dataclass(frozen=True)
 class Finding:
-    """One invariant. `looked_at`: how many there were of each thing that it is about."""
+    """One invariant, or a promise of another kind. `looked_at`: how many there were of each thing that it is about."""
 
-    number: int
+    number: int | str
     rule: str
     looked_at: dict[str, int]
     violations: Sequence[Violation] = field(default=())
@@ -46,7 +46,7 @@ class Finding:
         ]
 
 
-def finding(number: int, rule: str, violations: Iterable[Violation], **looked_at: int) -> Finding:
+def finding(number: int | str, rule: str, violations: Iterable[Violation], **looked_at: int) -> Finding:
     """A finding; names of what was looked at may have underscores for spaces."""
     seen = {name.replace("_", " "): count for name, count in looked_at.items()}
     return Finding(number, rule, seen, tuple(violations))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from chaos.checker.log import Story, stories
 from chaos.checker.shapes import (
+    Answer,
     Append,
     Call,
     Canaries,
@@ -62,6 +63,7 @@ class Record:
     clients: Sequence[Said] = ()
     appends: Sequence[Append] = ()
     calls: Sequence[Call] = ()
+    answers: Sequence[Answer] = ()
     log: Sequence[Entry] = ()
     log_states: Mapping[str, LogState] = field(default_factory=dict[str, LogState])
     replicas: Mapping[str, Sequence[Entry]] = field(default_factory=dict[str, Sequence[Entry]])
@@ -127,6 +129,7 @@ class _Folder:
             clients=self._lines("clients.jsonl", Said),
             appends=self._lines("appends.jsonl", Append),
             calls=self._lines("calls.jsonl", Call),
+            answers=self._lines("answers.jsonl", Answer),
             log=log,
             log_states=self._log_states(),
             replicas={

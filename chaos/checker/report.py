@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from chaos.checker.finding import Finding
-from chaos.checker.invariants.paid_calls import duplicates
+from chaos.checker.invariants.paid_calls import paid_twice
 from chaos.checker.record import Record
 
 
@@ -12,8 +12,9 @@ def words(record: Record, findings: Sequence[Finding]) -> list[str]:
     broken = [str(one.number) for one in findings if one.violations]
     fired = sum(one.phase == "fired" for one in record.happened)
     verdict = f"Broken: {', '.join(broken)}." if broken else "All invariants hold."
+    seen = f"{len(record.stories)} workflows, {len(record.log)} events"
     return [
         *(line for one in findings for line in one.words()),
-        f"Duplicate paid calls: {duplicates(record)} of {len(record.calls)}, under {fired} faults.",
-        f"{verdict} (seed {record.plan.seed}, {len(record.stories)} workflows, {len(record.log)} events)",
+        paid_twice(record),
+        f"{verdict} (seed {record.plan.seed}, {fired} faults, {seen})",
     ]

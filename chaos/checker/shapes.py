@@ -82,6 +82,22 @@ class Call(Line):
     status: int | None = None
     code: str | None = None
     retry_after: float | None = None
+    call: str | None = None
+    """What it is called in answers.jsonl."""
+    question: str = ""
+    """A hash of all that was asked."""
+    is_spoilt: bool = False
+    """The harness had the model give another answer than it would have given, or none."""
+
+
+class Answer(Line):
+    """A call of the model as a proxy saw it: asked for by its process; its whole answer sent on to that process."""
+
+    at: float
+    process: str
+    call: str
+    phase: Literal["asked", "answered"]
+    status: int | None = None
 
 
 class Stored(Line):
@@ -153,15 +169,30 @@ class Consumer(Line):
     error: str | None = None
 
 
-class Resources(Line):
-    """What a process held, before the faults or after them."""
+class Queue(Line):
+    """How full one was, and how full it may be."""
 
-    when: Literal["before", "after"]
+    length: int
+    most: int
+
+
+class Load(Line):
+    """What a process of a service had on its hands, by its own word."""
+
+    tasks: int
+    queues: dict[str, Queue]
+
+
+class Resources(Line):
+    """What a process held, before the faults, meanwhile, or after them. No load: it did not say so, or is a server."""
+
+    when: Literal["before", "during", "after"]
     process: str
     pid: int
     rss_bytes: int
     files: int
     threads: int
+    load: Load | None = None
 
 
 class Canaries(Line):

@@ -8,6 +8,7 @@ from chaos.faults import (
     damage,
     disk,
     front,
+    hostile,
     killed,
     log_itself,
     log_server,
@@ -18,7 +19,7 @@ from chaos.faults import (
     tables,
 )
 from chaos.ground import Ground
-from chaos.plan import Step
+from chaos.plan import Step, parts_of
 
 Strike = Callable[[Step, Ground], Awaitable[None]]
 """Waits for the step's point, does the fault, heals it, and tells each."""
@@ -40,6 +41,7 @@ SURROUNDINGS: Mapping[str, Strike] = {
     **pictures.STRIKES,
     **model.STRIKES,
     **front.STRIKES,
+    **hostile.STRIKES,
     "rebuild": operators.rebuild,
     "clock": operators.shift_clock,
 }
@@ -50,8 +52,7 @@ LANES: tuple[frozenset[str], ...] = tuple(frozenset(lane) for lane in (PROCESSES
 
 async def strike_several(step: Step, ground: Ground) -> None:
     """All parts at once, each with a number of its own."""
-    parts = [Step(100 * step.number + number, **part) for number, part in enumerate(step.choices["parts"], start=1)]
-    await asyncio.gather(*(STRIKES[part.kind](part, ground) for part in parts))
+    await asyncio.gather(*(STRIKES[part.kind](part, ground) for part in parts_of(step)))
 
 
 STRIKES: Mapping[str, Strike] = {**PROCESSES, **SERVERS, **SURROUNDINGS, "everything": strike_several, **damage.STRIKES}

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -13,15 +14,16 @@ from chaos.wire.proxy import until
 from chassis.connection import Connection, NoAnswer
 from chassis.event_store import utc_now
 from chassis.jetstream_store import STREAM
+from chassis.setup import NOT_READY
 from chassis.topology import DUPLICATE_WINDOW_MIN_NS
 from contracts.envelope import ID, SOURCE, TIME, TYPE
 from contracts.services import GATEWAY, WRITER
 from contracts.subjects import EventSubject, WorkflowKey
 from local.services import ROOT
 
-FULL_S = 3.0
+FULL_S, AGAIN_S = 3.0, 0.2
 RECREATED_WITHIN_S = 20.0
-ANSWER_S = 10.0
+ANSWER_S, ANSWERED_WITHIN_S = 4.0, 30.0
 OWNER = "local"
 
 
@@ -34,7 +36,10 @@ async def fill(step: Step, ground: Ground) -> None:
     async with ground.connection() as connection:
         told = await ask(connection, f"STREAM.INFO.{STREAM}", {})
         config, size = told["config"], told["state"]["bytes"]
-        await ask(connection, f"STREAM.UPDATE.{STREAM}", {**config, "max_bytes": size + 1})
+        changed = await ask(connection, f"STREAM.UPDATE.{STREAM}", {**config, "max_bytes": size + 1})
+        if "error" in changed:
+            ground.skipped(step, f"the quota cannot be set: {changed['error'].get('description')}")
+            return
         ground.fired(step, f"the log holds {size} bytes and may hold no more")
         try:
             refused = await ground.board.spring(Trap("", Point.REFUSED, act, only=is_anything), POINT_WITHIN_S)
@@ -97,6 +102,9 @@ async def publish_hostile_events(step: Step, ground: Ground) -> None:
             except NoAnswer:
                 continue
             stored += "error" not in json.loads(answer.data)
+    if not stored:
+        ground.skipped(step, "the log took none of the events in")
+        return
     ground.fired(step, f"{stored} events were stored that no code can read")
 
     async def look() -> bool:
@@ -123,9 +131,22 @@ def hostile() -> list[tuple[str, str, bytes]]:
 
 
 async def ask(connection: Connection, name: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """A request of JetStream's own."""
-    answer = await connection.ask(f"$JS.API.{name}", json.dumps(request).encode(), timeout_s=ANSWER_S)
-    return cast(dict[str, Any], json.loads(answer.data))
+    """A request of JetStream's own, asked again while nobody answers: a cluster has first to agree who leads.
+
+    Raises NoAnswer.
+    """
+    payload, give_up_at = json.dumps(request).encode(), time.monotonic() + ANSWERED_WITHIN_S
+    while True:
+        try:
+            answer = await connection.ask(f"$JS.API.{name}", payload, timeout_s=ANSWER_S)
+        except NoAnswer:
+            if time.monotonic() > give_up_at:
+                raise
+        else:
+            told = cast(dict[str, Any], json.loads(answer.data))
+            if told.get("error", {}).get("err_code") not in NOT_READY or time.monotonic() > give_up_at:
+                return told
+        await asyncio.sleep(AGAIN_S)
 
 
 STRIKES = {"log-full": fill, "consumer-deleted": delete_consumer, "hostile-events": publish_hostile_events}

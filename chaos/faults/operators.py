@@ -7,21 +7,31 @@ import subprocess
 from chaos import newer
 from chaos.clients import read
 from chaos.faults.front import client_of
+from chaos.faults.killed import POINT_WITHIN_S
 from chaos.ground import Ground
 from chaos.plan import READERS_FIRST, Step
+from chaos.wire.moments import Cuttable, Moment, Point, Trap
 from chaos.wire.proxy import until
-from contracts.services import GATEWAY
+from contracts.services import GATEWAY, RESEARCH, WRITER
 from local.services import ROOT
 
 OFF_FOR_S = 8.0
 SIDE_BY_SIDE_S = 8.0
 REQUESTS = 3
 
+BUSY, BUSY_TIMES = {"status": 429, "code": "rate_limit_exceeded", "retry_after": 3}, 40
+ASKED_MAX, ASKED_EVERY_S = 8, 1.0
+FAILED = "attempt-failed"
+CALLS_FIRST = {RESEARCH: "research", WRITER: "blog"}
+"""Which calls of a stage are refused while its clock is off."""
+
 
 async def roll(step: Step, ground: Ground) -> None:
     """SIGTERM to every process in turn, the next one when another runs in its place."""
     back = 0
     for name in ground.services():
+        if name.startswith(GATEWAY):
+            await ground.has_looked()
         before = ground.signal(name, signal.SIGTERM)
         ground.fired(step, f"{name} is asked to go", at=name)
         back += await ground.back(name, before)
@@ -38,6 +48,8 @@ async def change_over(step: Step, ground: Ground) -> None:
     readers_first = [*reversed(others), *gateways]
     names = readers_first if step.choices["order"] == READERS_FIRST else [*gateways, *others]
     for name in names:
+        if name in gateways:
+            await ground.has_looked()
         ground.release(name)
         before = ground.signal(name, signal.SIGTERM)
         ground.fired(step, f"{name} is replaced by one of the newer release", at=name)
@@ -71,17 +83,55 @@ async def rebuild(step: Step, ground: Ground) -> None:
 
 
 async def shift_clock(step: Step, ground: Ground) -> None:
-    """A process is started anew with its clock off, and later with the right time again."""
+    """A process is started anew with its clock off, has to say when it goes on, and has the right time again later."""
     process, seconds = step.choices["process"], float(step.choices["seconds"])
+    stage = process.rpartition("-")[0]
+    if stage == GATEWAY:
+        await ground.has_looked()
     ground.set_clock(process, seconds)
     await _restart(ground, process)
     ground.fired(step, f"{process} runs with a clock that is off by {seconds:g} s", at=process)
+    said = "; it records no time to wait for"
     try:
+        if stage in CALLS_FIRST:
+            said = await _says_when(step, ground, process, CALLS_FIRST[stage])
         await asyncio.sleep(OFF_FOR_S)
     finally:
         ground.set_clock(process, 0)
     await _restart(ground, process)
-    ground.healed(step, f"{process} has the right time again", at=process)
+    ground.healed(step, f"{process} has the right time again{said}", at=process)
+
+
+async def _says_when(step: Step, ground: Ground, process: str, kind: str) -> str:
+    """Has the model refuse calls for a few seconds until this very process has recorded when it may be called again: by
+    the clock that is off. Nobody may wait an hour for that.
+    """
+    before = ground.board.counted[process, Point.PULLING]
+
+    async def looks_for_work() -> bool:
+        return ground.board.counted[process, Point.PULLING] > before
+
+    await until(looks_for_work, POINT_WITHIN_S)
+    await ground.standin.rule(do=BUSY, when={"kind": kind}, times=BUSY_TIMES)
+    asking = asyncio.create_task(_ask_now_and_then(step, ground))
+    trap = Trap(process, Point.APPENDING, _nothing, only=lambda moment: moment.about.get("event") == FAILED)
+    try:
+        moment = await ground.board.spring(trap, POINT_WITHIN_S)
+    finally:
+        asking.cancel()
+        await ground.standin.clear()
+    return "; it has recorded when to try again" if moment else "; it was refused no call"
+
+
+async def _ask_now_and_then(step: Step, ground: Ground) -> None:
+    """Another process may take any of them."""
+    for number in range(ASKED_MAX):
+        ground.follow(client_of(ground, f"clock-{step.number}-{number}", research=True))
+        await asyncio.sleep(ASKED_EVERY_S)
+
+
+def _nothing(_: Moment, __: Cuttable) -> None:
+    pass
 
 
 async def _restart(ground: Ground, process: str) -> None:

@@ -21,7 +21,7 @@ GIVEN = "a picture"
 
 
 class Spoil:
-    """Spoils every way to the object store from the next upload on, for a while."""
+    """Spoils every way to the object store from the next upload on, for a while: as long as was drawn, where it was."""
 
     def __init__(self, how: Callable[[Step], HowItIs], seconds: float, says: str, *, cuts: bool = True) -> None:
         self._how, self._seconds, self._says, self._cuts = how, seconds, says, cuts
@@ -41,12 +41,13 @@ class Spoil:
             ground.skipped(step, "the point did not come")
             return
         ground.fired(step, f"{self._says}, from an upload of {moment.process} on")
+        seconds = step.choices.get("seconds", self._seconds)
         try:
-            await asyncio.sleep(self._seconds)
+            await asyncio.sleep(seconds)
         finally:
             for proxy in proxies:
                 proxy.heal()
-        ground.healed(step, f"it is well again after {self._seconds:g} s")
+        ground.healed(step, f"it is well again after {seconds:g} s")
 
 
 async def cut_upload(step: Step, ground: Ground) -> None:

@@ -8,7 +8,7 @@ function of one service when it starts, and only here.
 """
 
 from chaos.planted.bug import Bug
-from contracts.services import GATEWAY, PROJECTOR, STAGES
+from contracts.services import GATEWAY, ILLUSTRATOR, PROJECTOR, STAGES
 
 ANY_STAGE = tuple(STAGES)
 
@@ -25,6 +25,50 @@ _ALL = (
         "runner.throw_away_late_successes",
         ("model-quota",),
         workflows=10,
+    ),
+    Bug(
+        "named-by-cause",
+        "an event is named for JetStream by its type and cause: a second one is acked, and not stored",
+        ANY_STAGE,
+        (3,),
+        "runner.name_by_cause",
+    ),
+    Bug(
+        "post-forgotten", "a workflow is completed without one of its posts", ANY_STAGE, (2,), "runner.forget_last_post"
+    ),
+    Bug(
+        "answers-not-kept",
+        "an answer is used without being kept first",
+        ANY_STAGE,
+        (9,),
+        "runner.keep_no_answers",
+        ("append-sent", "upload"),
+        workflows=20,
+    ),
+    Bug(
+        "heartbeat-left",
+        "the heartbeat of a delivery goes on when it has ended",
+        ANY_STAGE,
+        (12,),
+        "runner.leave_heartbeats",
+        workflows=30,
+    ),
+    Bug(
+        "files-left-open",
+        "the file of an answer stays open",
+        ANY_STAGE,
+        (12,),
+        "runner.leave_files_open",
+        workflows=40,
+    ),
+    Bug(
+        "upload-believed",
+        "a picture that was uploaded is not read back",
+        (ILLUSTRATOR,),
+        (8,),
+        "pictures.trust_the_store",
+        ("s3-wrong-bytes",),
+        workflows=8,
     ),
     # the projector
     Bug(
@@ -78,6 +122,7 @@ _ALL = (
         (4,),
         "gateway.ignore_request_ids",
     ),
+    Bug("places-kept", "a stream that has ended keeps its place", (GATEWAY,), (12,), "gateway.keep_places"),
     # the model
     Bug(
         "quota-retried",

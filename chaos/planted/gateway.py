@@ -1,8 +1,9 @@
-"""Bugs of the gateway: the tail, the frames and the request id."""
+"""Bugs of the gateway: the tail, the frames, the request id, and the places."""
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from uuid_utils import uuid7
@@ -14,7 +15,7 @@ from contracts.deltas import Delta
 from contracts.requests import ContentRequest
 from contracts.subjects import WorkflowKey
 from services.gateway.desk import OWNER
-from services.gateway.sockets import Socket
+from services.gateway.sockets import Places, Socket
 from services.gateway.tail import Tails
 
 EACH = 50
@@ -76,3 +77,17 @@ def ignore_request_ids(patch: Patch) -> None:
 
 def _new_key(_: ContentRequest) -> WorkflowKey:
     return WorkflowKey(OWNER, str(uuid7()))
+
+
+def keep_places(patch: Patch) -> None:
+    """Gives no place back when its stream has ended."""
+    taken = ExitStack()  # which nobody ends
+
+    def placing(place: Any) -> Any:
+        @contextmanager
+        def places(self: Places) -> Generator[bool]:
+            yield taken.enter_context(place(self))
+
+        return places
+
+    patch.replace(Places, "place", placing)

@@ -1,19 +1,26 @@
-"""Bugs of the delivery protocol: the fence, the order of append and ack, the claim, and what comes late."""
+"""Bugs of the delivery protocol: the fence, the order of append and ack, the claim, what comes late, what is kept, and
+what is left behind.
+"""
 
 import asyncio
-from typing import Any
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any
 
 import chassis.jetstream_store
 import chassis.runner
+import contracts.workflow
 from chaos.planted.bug import Patch
+from chassis.answers import Answers
 from chassis.connection import Connection
 from chassis.runner import Delivery, Runner
 from contracts.commands import Command
-from contracts.events import Artefact, Event, WorkClaimed, work_of
+from contracts.events import Artefact, Event, WorkClaimed, WorkflowRequested, work_of
 from contracts.workflow import Workflow
-from contracts.works import Work
+from contracts.works import Kind, Work
 
 FENCE = "Nats-Expected-Last-Subject-Sequence"
+MESSAGE_ID = "Nats-Msg-Id"
 
 
 def drop_fence(patch: Patch) -> None:
@@ -84,3 +91,68 @@ def throw_away_late_successes(patch: Patch) -> None:
         return decides
 
     patch.replace(chassis.runner, "decide", only_in_time)
+
+
+def name_by_cause(patch: Patch) -> None:
+    """Has JetStream know an event again by its type and its cause: of two claims for one delivery it acks the second
+    and does not store it.
+    """
+
+    def naming(encode: Any) -> Any:
+        def encodes(event: Event, *, cause: str | None = None, **told: Any) -> tuple[Mapping[str, str], bytes]:
+            headers, body = encode(event, cause=cause, **told)
+            return {**headers, MESSAGE_ID: f"{event.type} {cause}"}, body
+
+        return encodes
+
+    patch.replace(chassis.jetstream_store, "encode", naming)
+
+
+def forget_last_post(patch: Patch) -> None:
+    """Takes a workflow for complete without the last of its several posts, which nobody writes."""
+
+    def all_but_one(works: Any) -> Any:
+        def asked_for(request: WorkflowRequested) -> tuple[Work, ...]:
+            asked: tuple[Work, ...] = works(request)
+            posts = [work for work in asked if work.kind is Kind.SOCIAL]
+            return tuple(work for work in asked if work not in posts[1:][-1:])
+
+        return asked_for
+
+    patch.replace(contracts.workflow, "works", all_but_one)
+
+
+def keep_no_answers(patch: Patch) -> None:
+    """Uses an answer without keeping it first."""
+    patch.replace(Answers, "write", lambda _: _nothing)
+
+
+def _nothing(*_: object) -> None:
+    """Nothing is kept."""
+
+
+def leave_heartbeats(patch: Patch) -> None:
+    """Leaves the heartbeat of each delivery running when it has ended."""
+
+    def stopping(stop: Any) -> Any:
+        async def stops(tasks: Iterable[asyncio.Task[Any]]) -> None:
+            *works, _heartbeat = tasks
+            await stop(works)
+
+        return stops
+
+    patch.replace(chassis.runner, "_stop", stopping)
+
+
+def leave_files_open(patch: Patch) -> None:
+    """Leaves the file of each answer open that it keeps."""
+    left: list[IO[bytes]] = []
+
+    def writing(write: Any) -> Any:
+        def writes(self: Answers, place: Path, answer: Any) -> None:
+            write(self, place, answer)
+            left.append(place.open("rb"))
+
+        return writes
+
+    patch.replace(Answers, "write", writing)

@@ -1,14 +1,25 @@
-"""HTTP/1.1, as far as moments are concerned: calls of the model and their answers, uploads of objects."""
+"""HTTP/1.1, as far as moments are concerned: calls of the model and their answers, uploads of objects.
+
+Each call of the model is given a name on its way: so the model's own list of calls can be held against what was seen
+here.
+"""
 
 from collections import deque
 from collections.abc import Iterator
 from enum import Enum
+from itertools import count
 from typing import Any
 
 from chaos.wire.moments import Moment, Point
 from chaos.wire.nats import Seen
 
 BODILESS = {204, 304}
+NAMED = b"X-Client-Request-Id: "
+"""A header that OpenAI knows as well: what the caller calls his call."""
+
+NUMBERS = count(1)
+"""Of the calls of this run, over all connections."""
+
 STORE_POINTS = {"PUT": Point.UPLOADED, "GET": Point.FETCHED}
 
 
@@ -35,8 +46,10 @@ class HttpTalk:
             if self._has_asked:  # a request without a body ends where it begins
                 method, path = self._request.first.split(" ")[:2]
                 self._asked.append({"method": method, "path": path})
+                self._asked[-1] |= self._name(method)
+            named = self._with_name(piece) if self._has_asked else piece
             self._has_asked = mark is Mark.END
-            yield piece, self._moment_said(mark)
+            yield named, self._moment_said(mark)
 
     def told(self, data: bytes) -> Seen:
         """What the process is told."""
@@ -46,6 +59,15 @@ class HttpTalk:
     def unanswered(self) -> list[dict[str, Any]]:
         """Nothing of what is said here is an append."""
         return []
+
+    def _name(self, method: str) -> dict[str, Any]:
+        """What a call is called; nothing else is."""
+        return {"call": f"{self._process}.{next(NUMBERS)}"} if method == "POST" and not self._is_store else {}
+
+    def _with_name(self, head: bytes) -> bytes:
+        """The head of a request, with the name of the call among its headers."""
+        name = self._asked[-1].get("call")
+        return head[:-2] + NAMED + name.encode() + b"\r\n\r\n" if name else head
 
     def _moment_said(self, mark: Mark) -> Moment | None:
         asked = self._asked[-1] if self._asked else {}

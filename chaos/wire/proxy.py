@@ -64,6 +64,8 @@ class Proxy:
     talk: Callable[[str], Talk]
     board: Board
     on_unanswered: Callable[[str, dict[str, Any]], None] = lambda _process, _append: None
+    on_arrived: Callable[[Moment], None] = lambda _: None
+    """Given what the process was told, once that has left for it, whole and unharmed."""
 
     def __post_init__(self) -> None:
         self.way = Way()
@@ -187,12 +189,17 @@ class Line:
     ) -> None:
         with suppress(OSError):
             async for data in pieces(reader):
+                arrived = list[Moment]()
                 for piece, moment in understood(data):
                     await self._proxy.until_open()
                     await self._delay(len(piece), is_said=is_said)
                     if not await self._pass_on(piece, moment, writer, is_said=is_said):
                         return
+                    if moment and not is_said and not self._is_lost(piece, is_said=False):
+                        arrived.append(moment)
                 await writer.drain()
+                for moment in arrived:
+                    self._proxy.on_arrived(moment)
 
     async def _pass_on(
         self, piece: bytes, moment: Moment | None, writer: asyncio.StreamWriter, *, is_said: bool
@@ -202,12 +209,10 @@ class Line:
             self._proxy.board.tell(moment, self)
         if self._is_cut:
             return False
-        way = self._proxy.way
         piece = self._spoilt(piece, is_said=is_said)
         if is_said and self.cut_after is not None:
             piece, self.cut_after = piece[: self.cut_after], self.cut_after - len(piece)
-        is_lost = way.is_dumb if is_said else way.is_deaf or (way.loses is not None and way.loses in piece[:BEGINNING])
-        if not is_lost:
+        if not self._is_lost(piece, is_said=is_said):
             writer.write(piece)
         if is_said and self.cut_after is not None and self.cut_after <= 0:
             with suppress(OSError):
@@ -216,6 +221,10 @@ class Line:
         if moment and moment.point in SAID:
             self._proxy.board.tell(moment, self)
         return not self._is_cut
+
+    def _is_lost(self, piece: bytes, *, is_said: bool) -> bool:
+        way = self._proxy.way
+        return way.is_dumb if is_said else way.is_deaf or (way.loses is not None and way.loses in piece[:BEGINNING])
 
     def _spoilt(self, piece: bytes, *, is_said: bool) -> bytes:
         """The piece as it goes on: with one wrong bit, where it is to be wrong."""

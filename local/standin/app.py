@@ -1,6 +1,7 @@
 """The HTTP routes: OpenAI's API under /v1, its sample web under /sources, and the tests' desk under /_standin."""
 
 import asyncio
+import hashlib
 import time
 from typing import Annotated
 
@@ -30,16 +31,19 @@ class Desk:
 
     async def take(self, http: Request, shape: type[TextRequest] | type[ImageRequest]) -> Delivery:
         begun = time.monotonic()
+        body = await http.body()
         try:
-            request, fault = shape.model_validate_json(await http.body()), None
+            request, fault = shape.model_validate_json(body), None
         except ValidationError as problem:
             request, fault = nothing_asked(shape), Do(status=400, message=str(problem))
         job = job_of(request)
         call = self.calls.open(job, request.model)
+        call.client_request_id = http.headers.get("x-client-request-id")
+        call.question = hashlib.sha256(body).hexdigest()
         if not has_key(http):
             fault = Do(status=401)
         fault = fault or fault_for(job, self.rules)
-        call.code, call.retry_after = fault.code, fault.retry_after
+        call.code, call.retry_after, call.is_spoilt = fault.code, fault.retry_after, fault.spoils
         if fault.hang or fault.reset:
             reply = Reply([])
         else:  # in a thread, because a picture takes long enough to hold up every other call

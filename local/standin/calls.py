@@ -24,6 +24,12 @@ class Call(BaseModel):
     code: str | None = None
     """What kind of failure it was told, and after how many seconds it may be tried again."""
     retry_after: float | None = None
+    client_request_id: str | None = None
+    """What the client calls it, where it says so: its `X-Client-Request-Id`."""
+    question: str = ""
+    """A hash of all that was asked: calls with the same one ask the very same."""
+    is_spoilt: bool = False
+    """A rule has made the answer another one than it would have been."""
 
     def end(self, outcome: str) -> None:
         """A planned fault has named the outcome already; then only the end is new."""

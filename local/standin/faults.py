@@ -61,6 +61,11 @@ class Do(BaseModel):
             raise ValueError("code, message and retry_after belong to a status.")
         return self
 
+    @property
+    def spoils(self) -> bool:
+        """Is the answer another one than it would have been, or none? One that only comes late is as good as any."""
+        return any(value not in (None, False) for name, value in self if name != "delay_s")
+
 
 class Rule(BaseModel):
     model_config = ConfigDict(extra="forbid")

@@ -20,6 +20,7 @@ from chassis.event_store import NotAllowed
 from chassis.health import Health, QuietServer
 from chassis.jetstream_log import STREAM_INFO
 from chassis.jetstream_store import JetStreamStore
+from chassis.log_clock import LogClock
 from chassis.majority import NO_CONNECTION, Majority
 from chassis.object_store import S3Store
 from chassis.presence import announced
@@ -64,8 +65,8 @@ async def serve(settings: Settings, entrance: int | None = None) -> None:
     library = await Library.open(settings.postgres_url.get_secret_value())
     roll = Roll()
     gallery = S3Store(settings)
-    majority = Majority(connection, STREAM_INFO)
-    parts = _parts(settings, connection, library=library, gallery=gallery, roll=roll, majority=majority)
+    majority, clock = Majority(connection, STREAM_INFO), LogClock()
+    parts = _parts(settings, connection, library=library, gallery=gallery, roll=roll, majority=majority, clock=clock)
     beginning = asyncio.create_task(_begin(connection, settings, roll, stopped))
     try:
         await asyncio.wait({beginning}, timeout=BEGINNING_S)
@@ -73,7 +74,7 @@ async def serve(settings: Settings, entrance: int | None = None) -> None:
             async with _serving(_server(parts), listener, parts.places) as serving:
                 if await beginning:
                     announcing = announced(connection, GATEWAY, parts.health, worker=worker_name(GATEWAY))
-                    async with majority.watched(), announcing:
+                    async with majority.watched(), clock.watched(connection, STREAM_INFO), announcing:
                         log.info("ready", address=f"http://{settings.host}:{settings.port}")
                         await asyncio.wait({serving, stopped, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -109,11 +110,20 @@ async def _serving(
 
 
 def _parts(
-    settings: Settings, connection: Connection, *, library: Library, gallery: S3Store, roll: Roll, majority: Majority
+    settings: Settings,
+    connection: Connection,
+    *,
+    library: Library,
+    gallery: S3Store,
+    roll: Roll,
+    majority: Majority,
+    clock: LogClock,
 ) -> Parts:
-    store = JetStreamStore(connection, GATEWAY)
+    store = JetStreamStore(connection, GATEWAY, clock=clock)
     health = Health(nats=lambda: majority.trouble() if roll.is_listening else NO_CONNECTION)
-    health.can_do_without(tables=library.trouble, pictures=gallery.trouble)
+    health.can_do_without(tables=library.trouble, pictures=gallery.trouble, clock=clock.trouble)
+    tails, places = Tails(connection, store), Places(settings.sockets_max)
+    health.measure(streams=places.taken, live=tails.waiting, reads=library.reads, unheard_bytes=connection.unheard)
     return Parts(
         desk=Desk(
             store,
@@ -121,13 +131,13 @@ def _parts(
             trouble=majority.lacking,
             is_known=partial(has_history, connection),
         ),
-        tails=Tails(connection, store),
+        tails=tails,
         library=library,
         gallery=gallery,
         health=health,
         lookout=Lookout(connection, library, roll),
         refolds=Refolds(connection),
-        places=Places(settings.sockets_max),
+        places=places,
         origins=settings.origins,
     )
 

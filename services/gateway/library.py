@@ -16,7 +16,7 @@ import structlog
 from asyncpg import exceptions
 
 from chassis.database import DatabaseNotSetUp, DatabaseUnavailable, named_failures, speak_json
-from chassis.health import Trouble
+from chassis.health import Queue, Trouble
 from chassis.telemetry import Seldom
 from services.gateway import statements
 from services.gateway.desk import OWNER
@@ -116,6 +116,10 @@ class Library:
                 },
             )
         )
+
+    def reads(self) -> Queue:
+        """How many of the connections are in use now."""
+        return Queue(self._pool.get_size() - self._pool.get_idle_size(), CONNECTIONS_MAX)
 
     async def close(self) -> None:
         """Gives the connections back, by force where the server does not answer."""

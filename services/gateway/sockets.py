@@ -9,6 +9,7 @@ from typing import Any, NoReturn, cast
 from fastapi import WebSocket, WebSocketDisconnect
 from starlette.types import Message
 
+from chassis.health import Queue
 from contracts.websocket import FRAME_BYTES_MAX, CloseCode
 
 SEND_S = 10.0
@@ -39,6 +40,10 @@ class Places:
         self._most, self._taken = most, 0
         self.closing = asyncio.Event()
         """Set when the gateway stops. Websockets are told by the server; streams of events end by this."""
+
+    def taken(self) -> Queue:
+        """How many are served now."""
+        return Queue(self._taken, self._most)
 
     @contextmanager
     def place(self) -> Generator[bool]:

@@ -20,6 +20,7 @@ from nats.aio.subscription import Subscription
 
 from chassis.connection import Connection
 from chassis.event_store import EventStore, HistoryShort, StoreUnavailable
+from chassis.health import Queue
 from chassis.telemetry import Seldom
 from contracts import subjects
 from contracts.deltas import Delta, TextsHeard
@@ -81,6 +82,11 @@ class Tails:
                 del self._tails[follower.key]
                 await tail.leave()
 
+    def waiting(self) -> Queue:
+        """What waits for the follower who is furthest behind; a doubt may come on top of all that is live."""
+        followers = (follower for tail in self._tails.values() for follower in tail.followers)
+        return Queue(max((follower.waiting for follower in followers), default=0), WAITING_MAX + 1)
+
     def _doubt(self) -> None:
         """Messages may have been lost: everybody reads again, a little apart."""
         loop = asyncio.get_running_loop()
@@ -128,6 +134,11 @@ class _Follower:
         self._seen: int = 0
         self._texts = TextsHeard()
         self._waiting: asyncio.Queue[Heard | None] = asyncio.Queue()
+
+    @property
+    def waiting(self) -> int:
+        """How much that is live has not been looked at."""
+        return self._waiting.qsize()
 
     def offer(self, heard: Heard) -> None:
         """What is live. Where too much waits, it is left out: the hole will be noticed."""

@@ -38,6 +38,7 @@ async def _project(connection: Connection, settings: Settings, health: Health, s
     projector = Projector(connection, settings.postgres_url.get_secret_value())
     majority = Majority(connection, STREAM_INFO)
     health.watch(nats=majority.trouble, projection=lambda: projector.trouble)
+    health.measure(batch=projector.batch, unheard_bytes=connection.unheard)
     async with majority.watched(), announced(connection, PROJECTOR, health, worker=worker_name(PROJECTOR)):
         projecting = asyncio.create_task(projector.run())
         await asyncio.wait({stopped, projecting, connection.closed}, return_when=asyncio.FIRST_COMPLETED)

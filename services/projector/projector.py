@@ -13,7 +13,8 @@ from nats.aio.msg import Msg
 from chassis.connection import Connection as Nats
 from chassis.database import DatabaseUnavailable, DataRefused, named_failures, open_connection
 from chassis.event_store import StoreUnavailable
-from chassis.jetstream_log import JetStreamLog
+from chassis.health import Queue
+from chassis.jetstream_log import BATCH, JetStreamLog
 from chassis.telemetry import Seldom
 from contracts import subjects
 from services.projector import archive, generation
@@ -64,6 +65,7 @@ class Projector:
         self._seldom = Seldom()
         self._trouble: str | None = "the tables have not been reached yet"
         self._batch_since: float | None = None
+        self._batch_length = 0
 
     @property
     def trouble(self) -> str | None:
@@ -71,6 +73,10 @@ class Projector:
         if self._trouble is None and self._batch_since and time.monotonic() - self._batch_since > BATCH_S:
             return f"a batch takes longer than {BATCH_S:g} s: the log or Postgres is too slow, or does not answer"
         return self._trouble
+
+    def batch(self) -> Queue:
+        """How many events it has read and not yet applied."""
+        return Queue(self._batch_length, BATCH)
 
     async def run(self) -> None:
         """Projects until it is cancelled; whatever is away is waited for."""
@@ -114,10 +120,11 @@ class Projector:
                 self.guard.refuse_doubt()
                 self._batch_since = time.monotonic()
                 entries = await reader.read() if is_there_more else []
+                self._batch_length = len(entries)
                 if entries:
                     checkpoint = await apply(connection, checkpoint, entries, while_live=True)
                     reader.applied(entries)
-                self._batch_since = None
+                self._batch_since, self._batch_length = None, 0
                 self._goes_on(checkpoint)
                 is_there_more = bool(entries) or await self._news_come(checkpoint)
                 if connection.is_closed():  # else a projector with nothing to do would not notice

@@ -51,11 +51,11 @@ class Pressed:
     def url_of(self, number: int) -> str:
         return self._servers[0].url.split(",")[number - 1]
 
-    async def follower(self) -> int:
-        """The number of a server that does not lead the log."""
+    async def one(self, *, leads: bool) -> int:
+        """The number of a server that leads the log, or does not."""
         async with self.connection(1) as connection:
             told = await log_standing(connection, timeout_s=10)
-        return next(int(one.server.rpartition("-")[2]) for one in told.replicas if not one.is_leader)
+        return next(int(one.server.rpartition("-")[2]) for one in told.replicas if one.is_leader is leads)
 
 
 @asynccontextmanager
@@ -80,7 +80,7 @@ async def test_whoever_is_connected_to_it_goes_to_another_and_its_copy_is_whole_
     monkeypatch.setattr(majority_rules, "TIMEOUT_S", 0.4)
     monkeypatch.setattr(connection_rules, "UNSERVED_S", 0.5)
     async with pressed() as press:
-        lone = await press.follower()
+        lone = await press.one(leads=False)
         other = lone % 3 + 1
         press.routes.isolate(lone, silently=silently)
         urls, moved = f"{press.url_of(lone)},{press.url_of(other)}", asyncio.Event()
@@ -102,6 +102,21 @@ async def test_whoever_is_connected_to_it_goes_to_another_and_its_copy_is_whole_
                 return False
 
             await until(is_whole, "the copy is whole again", within_s=30)
+
+
+async def test_leader_that_is_cut_off_calls_nothing_unknown_that_the_next_one_has_taken_in() -> None:
+    async with pressed() as press:
+        lone = await press.one(leads=True)
+        others = ",".join(press.url_of(number) for number in (1, 2, 3) if number != lone)
+        press.routes.isolate(lone, silently=True)
+        key = WorkflowKey("local", "w")
+        async with (
+            press.connection(lone, GATEWAY, urls=others) as gateway,
+            begun_at(press, lone, f"{press.url_of(lone)},{others}") as left_alone,
+        ):
+            await JetStreamStore(gateway, GATEWAY).append(History(key), REQUESTED, id="one")
+            with pytest.raises(StoreUnavailable):
+                await has_history(left_alone, key)
 
 
 @asynccontextmanager

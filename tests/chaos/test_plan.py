@@ -3,6 +3,7 @@
 import argparse
 import json
 import random
+import re
 import shlex
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaos.faults import LANES, STRIKES
-from chaos.plan import ALL, KINDS, MODEL_FAULTS, NoSuchFault, Plan, draw_model, plan
-from chaos.run import Wanted, repeated
+from chaos.plan import ALL, KINDS, LONG_DOWN_S, MODEL_FAULTS, NoSuchFault, Plan, draw_model, never_fired, parts_of, plan
+from chaos.run import BROKEN, HOLDS, NOT_CHECKED, Wanted, judged, repeated
+from local.services import ROOT
 from local.standin.faults import Do, When
 from local.verbs import add_chaos
 
@@ -75,6 +77,11 @@ class TestAPlan:
             (node, stay) for node in (1, 2, 3, "leader") for stay in (True, False)
         }
 
+    def test_object_store_is_down_for_a_minute_within_some_seeds_and_shortly_in_others(self) -> None:
+        steps = [step for seed in range(20) for step in drawn(seed, "s3-down").steps]
+        assert {step.choices["seconds"] for step in steps} == {6, LONG_DOWN_S}
+        assert all(f"for {step.choices['seconds']} s" in step.when for step in steps)
+
     def test_exactly_one_brief_holds_the_canary(self) -> None:
         assert sum(wish.has_canary for wish in drawn(1).wishes) == 1
 
@@ -97,6 +104,45 @@ class TestAPlanThatCannotBe:
     def test_a_fault_of_three_servers_needs_three(self) -> None:
         with pytest.raises(NoSuchFault, match="needs --nodes 3"):
             drawn(1, "leader")
+
+
+class TestWhatNeverFired:
+    def test_what_was_fired_once_of_each_kind_leaves_nothing_to_tell(self) -> None:
+        whole = drawn(1)
+        assert never_fired(whole, {part.number for step in whole.steps for part in parts_of(step)}) == []
+
+    def test_kinds_without_any_fault_are_told_in_the_order_of_the_table(self) -> None:
+        whole = drawn(1, "zombie", "upload", "repeats")
+        kept = {step.number for step in whole.steps if step.kind == "repeats"}
+        assert never_fired(whole, kept) == ["zombie", "upload"]
+
+    def test_one_part_of_everything_is_a_fault_of_its_own_kind_and_of_everything(self) -> None:
+        whole = drawn(1)
+        part = parts_of(next(step for step in whole.steps if step.kind == "everything"))[0]
+        assert set(whole.faults) - set(never_fired(whole, {part.number})) == {"everything", part.kind}
+
+    def test_what_never_fired_of_all_faults_is_said_and_changes_no_verdict(self) -> None:
+        told = judged(Wanted(drawn(1), None, 0.5), set(), HOLDS)
+        assert told == (HOLDS, [f"never fired: {', '.join(drawn(1).faults)}"])
+
+    def test_kind_that_was_asked_for_by_name_and_never_fired_is_no_success(self) -> None:
+        whole = drawn(1, "zombie", "upload")
+        kept = {step.number for step in whole.steps if step.kind == "upload"}
+        code, said = judged(Wanted(whole, None, 0.5, named=frozenset(whole.faults)), kept, HOLDS)
+        assert (code, said[0]) == (NOT_CHECKED, "never fired: zombie")
+        assert said[1].startswith("This run says nothing about zombie, which was asked for by name")
+
+    def test_broken_invariant_stays_one_whatever_never_fired(self) -> None:
+        whole = drawn(1, "zombie")
+        assert judged(Wanted(whole, None, 0.5, named=frozenset(whole.faults)), set(), BROKEN)[0] == BROKEN
+
+
+class TestThePage:
+    def test_every_kind_stands_there_with_its_number(self) -> None:
+        page = (ROOT / "docs" / "reliability-chaos.md").read_text()
+        rows = re.findall(r"^\| (\d+) \| (`[a-z0-9-]+`(?:, `[a-z0-9-]+`)*) \|", page, re.MULTILINE)
+        told = {kind: int(number) for number, kinds in rows for kind in re.findall(r"[a-z0-9-]+", kinds)}
+        assert told == {kind: one.number for kind, one in KINDS.items()}
 
 
 class TestTheFaults:

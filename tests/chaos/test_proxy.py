@@ -160,3 +160,36 @@ async def test_a_deaf_process_hears_no_answer(press: Press) -> None:
         press.proxy.way.is_deaf = True
         with pytest.raises(NoAnswer):
             await connection.ask("$JS.API.DIRECT.GET.WORKFLOW", b"{}", timeout_s=0.3)
+
+
+class TestArrivals:
+    """What the process was told has arrived only once it has left for that process."""
+
+    async def test_an_answer_arrives_when_it_is_let_through(self, press: Press) -> None:
+        arrived: list[Moment] = []
+        press.proxy.on_arrived = arrived.append
+        async with opened(press.running, press.url, "gateway") as connection:
+            await append(connection, "arrives", "e5")
+        assert [moment.point for moment in arrived] == [Point.STORED]
+
+    @pytest.mark.parametrize("cuts", [True, False])
+    async def test_an_answer_that_is_lost_on_its_way_does_not(self, press: Press, cuts: bool) -> None:
+        arrived: list[Moment] = []
+        press.proxy.on_arrived = arrived.append
+
+        def act(_: Moment, line: Cuttable) -> None:
+            if cuts:
+                line.cut()
+            else:
+                press.proxy.way.is_deaf = True
+
+        trap = Trap("gateway", Point.STORED, act)
+        springing = asyncio.create_task(press.board.spring(trap, within_s=30))
+        await asyncio.sleep(0)
+        async with opened(press.running, press.url, "gateway") as connection:
+            appending = asyncio.create_task(append(connection, f"lost-{cuts}", f"e6-{cuts}"))
+            assert await springing
+            press.proxy.cut()
+            with pytest.raises(OutcomeUnknown):
+                await appending
+        assert arrived == []

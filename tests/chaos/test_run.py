@@ -1,4 +1,4 @@
-"""One short run of the command: two faults, three workflows, and every file that the checker reads."""
+"""One short run of the command: two faults, three workflows, every file for the checker, and what it says of them."""
 
 import asyncio
 import json
@@ -15,7 +15,19 @@ import pytest
 from local.servers import temporary_folder
 from local.services import ROOT
 
-LINES = ("happened", "clients", "appends", "calls", "log", "archive", "checkpoints", "objects", "resources", "bodies")
+LINES = (
+    "happened",
+    "clients",
+    "appends",
+    "answers",
+    "calls",
+    "log",
+    "archive",
+    "checkpoints",
+    "objects",
+    "resources",
+    "bodies",
+)
 VALUES = ("plan", "log-state", "tables", "checkpoint", "quarantine", "consumers", "canaries")
 
 
@@ -32,7 +44,6 @@ async def start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
         "3",
         "--latency",
         "0.1",
-        "--unchecked",
     )
     return await asyncio.create_subprocess_exec(
         *command,
@@ -53,7 +64,7 @@ def value(folder: Path, name: str) -> Any:
     return json.loads((folder / "run" / f"{name}.json").read_text())
 
 
-async def test_a_short_run_fires_its_faults_and_keeps_all_that_was_seen() -> None:
+async def test_a_short_run_fires_its_faults_and_all_that_was_seen_is_kept_and_judged() -> None:
     with temporary_folder() as folder:
         process = await start(folder, "--faults", "claim,nats-killed")
         said, _ = await process.communicate()
@@ -64,6 +75,8 @@ async def test_a_short_run_fires_its_faults_and_keeps_all_that_was_seen() -> Non
         assert [name for name in LINES if not lines(folder, name)] == []
         assert [name for name in VALUES if not (folder / "run" / f"{name}.json").read_text()] == []
         check(folder)
+        assert "All invariants hold." in (folder / "run" / "verdict.txt").read_text()
+        assert "never fired" not in said.decode()
         assert "./run chaos --seed 2 --workflows 3 --faults claim,nats-killed" in said.decode()
 
 
@@ -77,9 +90,25 @@ def check(folder: Path) -> None:
     assert value(folder, "checkpoint")["position"] == len(log)
     assert {row["status"] for row in value(folder, "tables")["workflows"]} <= {"completed", "cancelled"}
     assert all(one["pending"] == one["ack_pending"] == 0 for one in value(folder, "consumers").values())
-    assert {one["when"] for one in lines(folder, "resources")} == {"before", "after"}
+    assert {one["when"] for one in lines(folder, "resources")} == {"before", "during", "after"}
     assert all(call["topic"] for call in lines(folder, "calls"))
+    operator = [(one["op"], one["phase"]) for one in lines(folder, "clients") if one["client"] == "operator"]
+    assert operator == [("parked", "ok"), ("redrive", "ok"), ("parked", "ok")]
     assert (folder / "run" / "logs" / "writer-1.log").stat().st_size
+
+
+@pytest.mark.long
+async def test_point_that_the_clients_do_not_reach_is_reached_by_more_workflows() -> None:
+    with temporary_folder() as folder:
+        process = await start(folder, "--faults", "s3-wrong-bytes,upload", "--workflows", "1")
+        said, _ = await process.communicate()
+        assert process.returncode == 0, said.decode()
+        assert {one["kind"] for one in lines(folder, "happened") if one.get("phase") == "fired"} == {
+            "s3-wrong-bytes",
+            "upload",
+        }
+        topics = [one["body"]["topic"] for one in lines(folder, "clients") if one["op"] == "request" and "body" in one]
+        assert any("asked for by a fault" in topic for topic in topics)
 
 
 async def test_folder_with_a_run_is_left_as_it_is() -> None:

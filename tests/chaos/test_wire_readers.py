@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import struct
 
 import pytest
@@ -18,6 +19,7 @@ from contracts.subjects import EventSubject, WorkflowKey
 KEY = WorkflowKey("local", "w1")
 SUBJECT = str(EventSubject(KEY, "writer", "blog-written", 3))
 BODY = b'{"type": "blog-written"}'
+NAME = re.compile(rb"X-Client-Request-Id: [^\r]*\r\n")
 CUTS = st.lists(st.integers(min_value=1, max_value=40), max_size=40)
 
 
@@ -55,9 +57,9 @@ def seen(passed: list[Seen]) -> tuple[bytes, list[Moment]]:
 
 
 def said(talk: Talk, data: bytes, cuts: list[int] | None = None) -> list[Moment]:
-    """The moments in what a process says; all of it is passed on."""
+    """The moments in what a process says; all of it is passed on, with a name for each call."""
     passed, moments = seen([talk.said(piece) for piece in cut(data, cuts or [])])
-    assert passed == data
+    assert NAME.sub(b"", passed) == data
     return moments
 
 
@@ -141,6 +143,14 @@ class TestHttp:
         said(talk, CALL + CALL)
         once = [Point.ANSWERING, Point.ANSWERED]
         assert points(told(talk, answer + answer, cuts)) == once * 2
+
+    def test_each_call_has_a_name_of_its_own_by_which_the_model_and_its_answer_are_told(self) -> None:
+        talk = HttpTalk("writer-1")
+        passed, moments = seen([talk.said(CALL + CALL)])
+        names = [moment.about["call"] for moment in moments]
+        assert len(set(names)) == 2 and all(name.startswith("writer-1.") for name in names)
+        assert NAME.findall(passed) == [f"X-Client-Request-Id: {name}\r\n".encode() for name in names]
+        assert [moment.about["call"] for moment in told(talk, WHOLE + STREAMED)] == [names[0]] * 2 + [names[1]] * 2
 
     def test_an_upload_is_seen_when_it_begins_and_when_it_is_stored(self) -> None:
         talk = HttpTalk("illustrator-1", is_store=True)

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from structlog.typing import EventDict
 
 from chassis import answers as room
-from chassis.answers import AGE_MAX_S, Answers, Desk, Paid, once
+from chassis.answers import AGE_MAX_S, THREADS, Answers, Desk, Paid, once
 from chassis.model import AnswerMalformed, Citation, ContentRefused, Drawn, ModelUnavailable, Searched, Written
 from contracts.events import Usage
 from contracts.subjects import WorkflowKey
@@ -291,6 +292,40 @@ class TestTrouble:
         monkeypatch.setattr(os, "fsync", full)
         assert (await ask(desk(folder), provider)).text == "tea 1"
         assert not files(folder) and lines[0]["why"] == "No space left on device"
+
+    async def test_answer_is_in_its_place_before_the_disk_is_waited_for(
+        self, folder: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A process that is killed while it waits has kept it: only a power cut asks for more."""
+        there: list[list[int]] = []
+
+        def look(_: int) -> None:
+            there.append([len(file.name) for file in files(folder)])
+
+        monkeypatch.setattr(os, "fsync", look)
+        await ask(desk(folder), provider)
+        assert there and there[0] == [64]  # no draft of it
+
+    async def test_no_answer_waits_for_the_disk_behind_others(
+        self, folder: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Many come at once where the disk is slow: each is in its place although none is safe from a power cut yet."""
+        is_fast = threading.Event()
+
+        def wait(_: int) -> None:
+            is_fast.wait(30)
+
+        monkeypatch.setattr(os, "fsync", wait)
+        kept, many = Answers(folder), range(3 * THREADS)
+        asking = [asyncio.create_task(ask(kept.desk(KEY, Work.BLOG), provider, f"tea {n}")) for n in many]
+
+        async def are_in_their_places() -> bool:
+            return [len(file.name) for file in files(folder)] == [64] * len(many)
+
+        await until(are_in_their_places, "all answers are in their places")
+        assert not any(task.done() for task in asking)
+        is_fast.set()
+        await asyncio.gather(*asking)
 
     async def test_two_holders_of_one_work_leave_one_whole_answer(self, folder: Path, provider: Provider) -> None:
         both = await asyncio.gather(*(ask(desk(folder), provider) for _ in range(2)))

@@ -94,6 +94,27 @@ async def test_unsubscribed_listener_hears_no_more(plant: Plant, key: WorkflowKe
     assert heard == []
 
 
+async def test_what_waits_for_a_busy_listener_is_measured(plant: Plant, key: WorkflowKey) -> None:
+    listener, speaker = await plant.connect(GATEWAY), await plant.connect(WRITER)
+    is_busy, is_free = asyncio.Event(), asyncio.Event()
+
+    async def hear(_: Msg) -> None:
+        is_busy.set()
+        await is_free.wait()
+
+    subscription = await listener.subscribe(subjects.live(key), hear)
+    await listener.flush()
+    for _ in range(3):
+        await speaker.publish(subjects.delta(key, WRITER), b"tea")
+    await speaker.flush()
+    await asyncio.wait_for(is_busy.wait(), PATIENCE_S)
+    await listener.flush()
+    assert listener.unheard() == (6, connection_rules.PENDING_BYTES_MAX)  # one of the three is being heard
+    is_free.set()
+    await listener.unsubscribe(subscription)
+    assert listener.unheard().length == 0
+
+
 async def read_until_answered(store: JetStreamStore, key: WorkflowKey) -> None:
     while True:
         with suppress(StoreUnavailable):

@@ -1,5 +1,6 @@
 """Health: what a process answers about itself, over HTTP."""
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -9,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from chassis.health import TROUBLE_LASTS_S, Health, Trouble, served
+from chassis.health import TROUBLE_LASTS_S, Health, Queue, Trouble, served
 from tests.waiting import until
 
 Get = Callable[[str], Awaitable[tuple[int, Any]]]
@@ -71,7 +72,30 @@ async def test_trouble_that_ends_is_ready_again(get: Get, parts: Parts) -> None:
 
 async def test_process_in_trouble_still_lives(get: Get, parts: Parts) -> None:
     parts.nats = parts.consumer = "gone"
-    assert await get("/health/live") == (200, {"status": "ok"})
+    status, told = await get("/health/live")
+    assert (status, told["status"]) == (200, "ok")
+
+
+async def test_how_full_its_queues_are_is_told(get: Get, health: Health) -> None:
+    held = ["a delivery"]
+    health.measure(deliveries=lambda: Queue(len(held), 16))
+    queues = {"deliveries": {"length": 1, "most": 16}}
+    assert (await get("/health/live"))[1]["load"]["queues"] == queues
+    held.clear()
+    assert (await get("/health/live"))[1]["load"]["queues"]["deliveries"]["length"] == 0
+
+
+async def test_full_queue_is_no_trouble(get: Get, health: Health) -> None:
+    health.measure(deliveries=lambda: Queue(16, 16))
+    assert (await get("/health/ready"))[0] == 200
+
+
+async def test_each_task_counts(get: Get) -> None:
+    before = (await get("/health/live"))[1]["load"]["tasks"]
+    more = [asyncio.create_task(asyncio.Event().wait()) for _ in range(20)]
+    assert (await get("/health/live"))[1]["load"]["tasks"] == before + 20
+    for task in more:
+        task.cancel()
 
 
 async def test_what_can_be_done_without_is_told_and_leaves_it_ready(get: Get, health: Health) -> None:

@@ -7,7 +7,8 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,25 @@ import pytest
 from nats.aio.msg import Msg
 from websockets.asyncio.client import connect
 
+from chassis.connection import PENDING_BYTES_MAX
+from chassis.event_store import History, utc_now
+from chassis.jetstream_log import BATCH
 from contracts import subjects
+from contracts.envelope import Recorded
+from contracts.events import AttemptFailed, Event, WorkflowRequested
+from contracts.platforms import Platform
 from contracts.presence import Presence
 from contracts.services import GATEWAY, PROJECTOR, SERVICES, WRITER
+from contracts.subjects import WorkflowKey
+from services.gateway.library import CONNECTIONS_MAX
+from services.gateway.tail import WAITING_MAX
 from tests.chassis.plant import PATIENCE_S, Plant
 from tests.faulty_wire import wire
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
+
+REQUESTED = WorkflowRequested(topic="bees", research=False, platforms=(Platform.X,))
 
 PROMPTLY_S = 5.0
 """Much longer than a process with nothing in its hands needs, much shorter than anyone's patience with it."""
@@ -78,15 +90,18 @@ Start = Callable[..., Awaitable[Process]]
 
 @pytest.fixture
 async def start() -> AsyncGenerator[Start]:
-    """Starts a service with these settings, and with none of the person's who runs the tests."""
+    """Starts a service with these settings, and with none of the person's who runs the tests. `off_s`: its clock is
+    off by so much, in seconds."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PRESSROOM_", "TAVILY_"))}
-    told = {"PYTHONPATH": str(ROOT), "OPENAI_API_KEY": "none", "PRESSROOM_PORT": "0", "PRESSROOM_LOG_FORMAT": "json"}
+    told = {"PYTHONPATH": str(ROOT), "PRESSROOM_PORT": "0", "PRESSROOM_LOG_FORMAT": "json"}
+    told |= {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}  # where nobody listens
     async with AsyncExitStack() as stack:
 
-        async def start(service: str, **settings: object) -> Process:
+        async def start(service: str, *, off_s: int = 0, **settings: object) -> Process:
+            module = f"services.{service}"
             chosen = {f"PRESSROOM_{name.upper()}": str(value) for name, value in settings.items()}
             running = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", f"services.{service}"),
+                *(sys.executable, "-m", *(("chaos.shifted", str(off_s), module) if off_s else (module,))),
                 cwd=ROOT,
                 env=inherited | told | chosen,
                 stderr=asyncio.subprocess.PIPE,
@@ -114,6 +129,22 @@ def settings_of(plant: Plant, service: str) -> dict[str, str]:
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return taken.getsockname()[1]
+
+
+UNHEARD = {"unheard_bytes": PENDING_BYTES_MAX}
+BOUNDS = {
+    GATEWAY: {"streams": 2, "live": WAITING_MAX + 1, "reads": CONNECTIONS_MAX, **UNHEARD},
+    PROJECTOR: {"batch": BATCH, **UNHEARD},
+}
+BOUNDS_OF_STAGE = {"deliveries": 3, **UNHEARD}
+
+
+async def load(client: httpx.AsyncClient, service: str) -> dict[str, Any] | None:
+    """What the process has on its hands, once all of its parts are there."""
+    with suppress(httpx.TransportError):
+        told = (await client.get("/health/live")).json()["load"]
+        return told if len(told["queues"]) == len(BOUNDS.get(service, BOUNDS_OF_STAGE)) else None
+    return None
 
 
 class TestWithoutNats:
@@ -176,6 +207,23 @@ class TestWithNats:
         await process.until_says("ready")
         assert (await process.terminated(), process.said[-1]) == (0, "stopped")
 
+    @pytest.mark.parametrize("off_s", [3600, -3600])
+    async def test_stage_whose_clock_is_off_by_an_hour_records_the_time_of_the_log(
+        self, start: Start, own_plant: Plant, key: WorkflowKey, off_s: int
+    ) -> None:
+        store = await own_plant.store(GATEWAY)
+        await store.append(History(key), REQUESTED, id="asked")
+        process = await start(WRITER, off_s=off_s, **settings_of(own_plant, WRITER))
+
+        async def failed() -> Recorded[Event] | None:
+            recorded = (await store.read(key)).recorded
+            return next((one for one in recorded if isinstance(one.event, AttemptFailed)), None)
+
+        told = await until(failed, "its call has failed")
+        assert isinstance(told.event, AttemptFailed) and "wrong clock" in process.said
+        for moment in (told.recorded_at, told.event.retry_at):
+            assert abs(moment - utc_now()) < timedelta(minutes=30)
+
     async def test_gateway_stops_cleanly(self, start: Start, plant: Plant) -> None:
         process = await start(GATEWAY, **settings_of(plant, GATEWAY))
         await process.until_says("ready")
@@ -203,6 +251,31 @@ class TestWithNats:
                 continue
         assert first.worker == last.worker and first.worker.startswith(f"{service}@") and "nats" in first.parts
         assert (first.slots, first.busy) == ((None, None) if service in (GATEWAY, PROJECTOR) else (3, 0))
+
+    @pytest.mark.parametrize("service", SERVICES)
+    async def test_process_says_what_it_has_on_its_hands(self, start: Start, own_plant: Plant, service: str) -> None:
+        port = free_port()
+        where = {"port": port} if service == GATEWAY else {"health_port": port}
+        await start(service, **settings_of(own_plant, service), **where, concurrency=3, sockets_max=2)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            told = await until(lambda: load(client, service), "all is told", within_s=PATIENCE_S)
+        assert told["tasks"] > 1
+        assert {name: queue["most"] for name, queue in told["queues"].items()} == BOUNDS.get(service, BOUNDS_OF_STAGE)
+        assert not any(queue["length"] for queue in told["queues"].values())
+
+    async def test_open_sockets_are_on_the_gateways_hands(self, start: Start, plant: Plant) -> None:
+        port = free_port()
+        process = await start(GATEWAY, **settings_of(plant, GATEWAY), port=port)
+        await process.until_says("ready")
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+
+            async def streams(count: int) -> bool:
+                told = await load(client, GATEWAY)
+                return bool(told) and told["queues"]["streams"]["length"] == count
+
+            async with connect(f"ws://127.0.0.1:{port}/content", proxy=None):
+                await until(lambda: streams(1), "the socket counts", within_s=PATIENCE_S)
+            await until(lambda: streams(0), "it is gone", within_s=PATIENCE_S)
 
     @pytest.mark.parametrize("service", [WRITER, GATEWAY])
     async def test_wrong_password_ends_it_with_a_sentence(self, start: Start, plant: Plant, service: str) -> None:

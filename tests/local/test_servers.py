@@ -324,6 +324,13 @@ class TestWhatIsInTheWay:
             assert not is_free(first)
             assert data.settle_port("a") != first
 
+    def test_names_that_were_given_one_port_part(self, folder: Path) -> None:
+        data = DataDirectory(folder)
+        first = data.settle_port("a", offsets=(0, 10))
+        for port in (first, first + 10):
+            data.remember("port.b", lambda port=port: str(port), anew=True)
+            assert data.settle_port("b") not in (first, first + 10)
+
 
 class TestAsRoot:
     """Postgres refuses root. Where this is an ordinary user, there is nothing to see here."""

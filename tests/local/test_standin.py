@@ -447,6 +447,27 @@ class TestCalls:
         await standin.reset()
         assert await standin.calls() == []
 
+    async def test_call_is_known_by_the_name_that_its_client_gave_it(
+        self, model: AsyncOpenAI, standin: StandIn
+    ) -> None:
+        await model.responses.create(model="m", input="Topic: tea", extra_headers={"X-Client-Request-Id": "mine"})
+        await write(model)
+        assert [call.client_request_id for call in await standin.calls()] == ["mine", None]
+
+    async def test_calls_that_ask_the_very_same_can_be_told(self, model: AsyncOpenAI, standin: StandIn) -> None:
+        for topic in ("tea", "tea", "coffee"):
+            await write(model, topic=topic)
+        one, again, another = [call.question for call in await standin.calls()]
+        assert one == again != another
+
+    async def test_answer_is_spoilt_where_a_rule_changes_it_and_not_where_it_is_late(
+        self, model: AsyncOpenAI, standin: StandIn
+    ) -> None:
+        for do in ({"delay_s": 0.01}, {"empty": True}):
+            await standin.rule(do=do, times=1)
+            await write(model)
+        assert [call.is_spoilt for call in await standin.calls()] == [False, True]
+
     async def test_client_that_leaves_early_is_noted(self, model: AsyncOpenAI, standin: StandIn) -> None:
         await standin.latency(30)
         events = await model.responses.create(model="m", instructions=BLOG, input="Topic: tea", stream=True)

@@ -1,4 +1,4 @@
-"""Tells one simulated run step by step: python -m tests.simulation.replay SEED [--workflow N] [--bug NAME]"""
+"""Tells one simulated run step by step: .venv/bin/python -m tests.simulation.replay SEED [--workflow N] [--bug NAME]"""
 
 import argparse
 import contextlib

@@ -23,7 +23,7 @@ class Violation:
     def __str__(self) -> str:
         of = "" if self.workflow is None else f", workflow {self.workflow}"
         only = "" if self.workflow is None else f" --workflow {self.workflow}"
-        again = f"replay it with: python -m tests.simulation.replay {self.seed}{only}"
+        again = f"replay it with: .venv/bin/python -m tests.simulation.replay {self.seed}{only}"
         return "\n".join([f"seed {self.seed}{of}: {self.what}", *(f"    {line}" for line in self.history), again])
 
 

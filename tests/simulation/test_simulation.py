@@ -1,6 +1,7 @@
 """The whole in virtual time: fifty workflows a seed through the real desk, runners, tails and projectors.
 
-A failing seed is told with the history that shows it, and replays exactly: python -m tests.simulation.replay SEED
+A failing seed is told with the history that shows it, and replays exactly:
+.venv/bin/python -m tests.simulation.replay SEED
 """
 
 import pytest

@@ -1,6 +1,5 @@
 """The whole system on a cluster of three NATS servers: the log lives through the loss of the one that leads it."""
 
-import base64
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -9,9 +8,13 @@ from typing import Any
 import pytest
 
 from chassis.connection import Connection, NoAnswer
+from chassis.event_store import StoreUnavailable
+from chassis.jetstream_log import Entry, JetStreamLog
 from chassis.jetstream_store import STREAM
 from chassis.keeper import NO_CONSUMER
+from chassis.log_copies import log_copies
 from chassis.topology import SET_UP
+from contracts.services import PROJECTOR
 from local.nats import Nats, node_name
 from local.servers import temporary_folder
 from local.state import DataDirectory
@@ -22,7 +25,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WORKFLOWS = 10
-NODES = (1, 2, 3)
+NODES = 3
 WISHES: dict[str, Any] = {"research": True, "platforms": ["linkedin", "x"]}
 
 
@@ -51,30 +54,13 @@ class Log:
         cluster: dict[str, Any] = (await self.api(f"STREAM.INFO.{STREAM}"))["cluster"]
         return cluster.get("leader")
 
-    async def follow(self, server: str) -> None:
-        """Has this server lead."""
-
-        async def leads() -> bool:
-            if await self.leader() == server:
-                return True
-            await self.api(f"STREAM.LEADER.STEPDOWN.{STREAM}", {"placement": {"preferred": server}})
-            return False
-
-        await until(leads, f"{server} leads")
-
-    async def events(self) -> list[tuple[int, str, bytes]]:
-        """Every message that the leader has: position, subject, body."""
-        last = (await self.api(f"STREAM.INFO.{STREAM}"))["state"]["last_seq"]
-        told = [(await self.api(f"STREAM.MSG.GET.{STREAM}", {"seq": seq}))["message"] for seq in range(1, last + 1)]
-        return [(one["seq"], one["subject"], base64.b64decode(one["data"])) for one in told]
-
 
 @asynccontextmanager
-async def log_of(system: System) -> AsyncGenerator[Log]:
+async def connected(system: System, user: str) -> AsyncGenerator[Connection]:
     nats = Nats(DataDirectory(system.data))
-    connection = await Connection.open(nats.url, user=SET_UP, password=nats.passwords[SET_UP], name="test")
+    connection = await Connection.open(nats.url, user=user, password=nats.passwords[user], name="test")
     try:
-        yield Log(connection)
+        yield connection
     finally:
         await connection.close()
 
@@ -82,7 +68,12 @@ async def log_of(system: System) -> AsyncGenerator[Log]:
 async def test_leader_killed_and_consumer_deleted_under_workflows_cost_none_of_them_anything() -> None:
     with temporary_folder() as folder:
         environment = {"PRESSROOM_STANDIN_LATENCY_S": "0.3"}
-        async with System(folder / "data", environment=environment, nodes=3) as system, log_of(system) as log:
+        async with (
+            System(folder / "data", environment=environment, nodes=NODES) as system,
+            connected(system, SET_UP) as operator,
+            connected(system, PROJECTOR) as reader,
+        ):
+            log = Log(operator)
             ids = [await system.request(f"Topic {number}", **WISHES) for number in range(WORKFLOWS)]
             await system.until_event(ids[0], "research-completed")
             leader = await log.leader()
@@ -91,19 +82,24 @@ async def test_leader_killed_and_consumer_deleted_under_workflows_cost_none_of_t
             await log.api(f"CONSUMER.DELETE.{STREAM}.writer", fine=(NO_CONSUMER,))  # by an operator
             check_all(await system.until_closed(ids))
 
-            told = [await copy_of(log, f"pressroom-{number}") for number in NODES]
-            assert told[0] and told[0] == told[1] == told[2]
+            one, another, third = await until(lambda: all_copies(JetStreamLog(reader)), "each server gives its copy")
+            assert one and one == another == third
 
             async def is_whole() -> bool:
                 status = (await system.http.get("/status")).json()
                 log: dict[str, Any] = status["log"] or {"replicas": []}
-                return [one["is_current"] for one in log["replicas"]] == [True] * 3 and not status["trouble"]
+                return [one["is_current"] for one in log["replicas"]] == [True] * NODES and not status["trouble"]
 
             await until(is_whole, "the status tells three copies in order")
             assert (await system.run_verb("verify"))[0] == 0
 
 
-async def copy_of(log: Log, server: str) -> list[tuple[int, str, bytes]]:
-    """What this server has of the log."""
-    await log.follow(server)
-    return await log.events()
+async def all_copies(log: JetStreamLog) -> list[list[Entry]] | None:
+    """What each of the servers has of the log, or None while one does not give all of it."""
+    try:
+        state = await log.state()
+        async with log_copies(log.connection, state) as copies:
+            stretch = await copies.read(0, state.last)
+    except StoreUnavailable:
+        return None
+    return None if len(stretch.copies) < NODES or stretch.upto < state.last else list(stretch.copies.values())

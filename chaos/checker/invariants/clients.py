@@ -6,7 +6,7 @@ Across reconnects: a client that attaches again behind its last revision goes on
 from collections.abc import Iterator, Sequence
 
 from chaos.checker import telling
-from chaos.checker.damage import lost
+from chaos.checker.damage import damages, lost
 from chaos.checker.finding import Finding, Violation, finding
 from chaos.checker.log import Story
 from chaos.checker.record import Record
@@ -16,7 +16,7 @@ from contracts.websocket import describe
 from contracts.workflow import is_closed_after
 
 RULE = "clients see every revision once, in order, as the log has it"
-DONE = 1000
+DONE, UNKNOWN = 1000, 4404
 NEW_RELEASE = "new-release"
 
 
@@ -54,6 +54,8 @@ def _of(record: Record, said: Sequence[Said], story: Story | None) -> Iterator[V
         until = telling.clients(record, said[: place + 1])
         if one.op == "attach" and one.after_revision is not None:
             seen = one.after_revision
+        if one.op == "closed" and one.code == UNKNOWN and story and not damages(record):
+            yield Violation("it is told that there is no such workflow", telling.in_order(until))
         if one.op != "frame" or one.revision is None:
             continue
         if one.event_id in forgiven:  # it was told what the log has truly lost; what came behind is of another history

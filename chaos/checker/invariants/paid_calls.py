@@ -1,9 +1,8 @@
-"""9: no call is paid for in vain beyond what was done to the system, nor before its time, nor for what is over.
+"""9: an answer that was received is used; no call is made before its time, nor for what is over.
 
-    paid calls of a work <= answered attempts + crashes + stalls + ack waits of lost signs of life
-                            + redeliveries after an ack + runs closed with the call in flight
-
-and never more calls than claims: a call without a claim of its own is one that nobody may make.
+A call is in vain where the same was asked before and the answer had reached a process that lived on, or would have
+(chaos/checker/again.py). And there are never more calls than claims: a call without a claim of its own is one that
+nobody may make.
 """
 
 from collections import Counter
@@ -12,8 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from chaos.checker import telling
+from chaos.checker.again import KEPT_WITHIN_S, Again, Callers
 from chaos.checker.damage import lost, lost_workflows
-from chaos.checker.disturbances import Disturbance, disturbances
+from chaos.checker.disturbances import Disturbance
 from chaos.checker.finding import Finding, Violation, finding
 from chaos.checker.log import CLOSING, Story
 from chaos.checker.record import Record
@@ -32,7 +32,10 @@ from contracts.events import (
 from contracts.platforms import Platform
 from contracts.works import Work
 
-RULE = "no call is paid for in vain"
+RULE = "an answer that was received is used, and no call is paid for in vain"
+
+PAID_TWICE_SHARE_MAX = 0.001
+"""Of all calls. An answer can be lost in the milliseconds before it is kept; that is all that may be left of it."""
 
 PICTURE_TOPIC_LENGTH_MAX = 300
 """The prompt of a picture tells so much of a topic."""
@@ -64,20 +67,37 @@ SECOND_DRAFTS = ("blog", "social")
 def check(record: Record) -> Finding:
     """The model's own list of calls, held against the claims and the ends in the log, and the faults."""
     works = list(_works(record))
+    again = [one for work in works for one in work.again]
     violations = [*_nobodys(record), *(wrong for work in works for wrong in work.wrong())]
+    in_vain = sum(not one.is_excused for one in again)
+    if is_above_the_bound(in_vain, len(record.calls)):
+        violations += [wrong for work in works for wrong in work.paid_twice()]
     return finding(
         9,
         RULE,
         violations,
         calls=len(record.calls),
         works=len(works),
-        duplicates=sum(work.duplicates for work in works),
+        made_again=len(again),
+        in_vain=in_vain,
     )
 
 
-def duplicates(record: Record) -> int:
-    """The calls that were paid for although their work had an answer, or got one from another call."""
-    return sum(work.duplicates for work in _works(record))
+def paid_twice(record: Record) -> str:
+    """How much was paid for twice, in words."""
+    again = [one for work in _works(record) for one in work.again]
+    calls, wrong = len(record.calls), sum(not one.is_excused for one in again)
+    just_told = sum(one.is_excused and one.was_just_told for one in again)
+    return (
+        f"Paid twice: {wrong} of {calls:,} calls ({wrong / max(1, calls):.2%}, at most {PAID_TWICE_SHARE_MAX:.1%}). "
+        f"{len(again) - wrong} more were made again behind one that was spoilt, or lost with its process; "
+        f"{just_told} of those had just been answered (up to {KEPT_WITHIN_S:g} s before)."
+    )
+
+
+def is_above_the_bound(in_vain: int, calls: int) -> bool:
+    """Is it more than can be lost in the moment before an answer is kept?"""
+    return in_vain > PAID_TWICE_SHARE_MAX * calls
 
 
 @dataclass(frozen=True)
@@ -88,21 +108,21 @@ class _Work:
     stories: Sequence[Story]
     work: Work
     calls: Sequence[Call]
-    faults: Sequence[Disturbance]
+    callers: Callers
 
     def wrong(self) -> Iterator[Violation]:
         """What is wrong with its calls."""
-        yield from self._in_vain()
+        yield from self._without_a_claim()
         yield from self._before_their_time()
         yield from self._after_a_refusal()
         yield from self._for_what_is_over()
 
-    @cached_property
-    def duplicates(self) -> int:
-        """Of each kind of call, those beyond the answered attempts."""
-        return sum(max(0, count - self._answered) for count in self._counts.values())
-
     # ------------------------------------------------------------ how many
+
+    @cached_property
+    def again(self) -> Sequence[Again]:
+        """The calls that asked what had been asked before."""
+        return [*self.callers.again(self.work, self.stories, self.calls, drafts=self._calls_a_claim)]
 
     @cached_property
     def _counts(self) -> dict[str, int]:
@@ -116,16 +136,6 @@ class _Work:
         forgiven = sum(one.subject.split(".")[2] in keys for one in gone)  # whichever work they were of
         return forgiven + sum(isinstance(event, WorkClaimed) and event.work is self.work for event in told)
 
-    @cached_property
-    def _answered(self) -> int:
-        """How many calls of a kind the log accounts for: one an attempt, two where a second draft was written."""
-        attempts: dict[tuple[object, ...], int] = {}
-        for story in self.stories:
-            for event in [one.event for one in story.recorded if _answers(one.event, self.work)]:
-                number = (story.key, *_number(event))
-                attempts[number] = max(attempts.get(number, 0), self._drafts(event))
-        return sum(attempts.values())
-
     def _drafts(self, event: Event) -> int:
         usage = getattr(event, "usage", None)
         return 2 if self.work.kind in SECOND_DRAFTS and usage and usage.calls > 1 else 1
@@ -135,32 +145,21 @@ class _Work:
         told = [one.event for story in self.stories for one in story.recorded if _answers(one.event, self.work)]
         return max((self._drafts(event) for event in told), default=1)
 
-    @cached_property
-    def _closed_in_flight(self) -> int:
-        """Runs that something else ended while this work was claimed and nothing was said of it.
-
-        A cancel stops the call; behind a failure it goes on, and what it brings is recorded: only one that was not
-        answered, or with nothing of use, is in vain.
-        """
-        ends = [end for story in self.stories for end in _ends_in_flight(story.recorded, self.work)]
-        return sum(isinstance(end.event, WorkflowCancelled) or not self._is_answered_behind(end) for end in ends)
-
-    def _is_answered_behind(self, end: Recorded[Event]) -> bool:
-        at = self._at(end)
-        across = [call for call in self.calls if call.began_at <= at and (call.ended_at or at) >= at]
-        met = any(one.kind == "model" and one.phase == "fired" and one.at <= at for one in self.record.happened)
-        return not met and any(call.outcome == "answered" for call in across)
-
-    def _in_vain(self) -> Iterator[Violation]:
-        first, last = self.calls[0].began_at, self.calls[-1].began_at
-        met = [fault for fault in self.faults if fault.may_meet(self.work, first, last)]
-        bound = sum(fault.calls for fault in met) + self._closed_in_flight
+    def _without_a_claim(self) -> Iterator[Violation]:
         for kind, count in self._counts.items():
-            told = f"{count} {kind} calls for {self.work}"
             if count > self._claims * self._calls_a_claim:
-                yield self._violation(f"{told}, and {self._claims} claims of it", self.calls)
-            elif count > self._answered + bound:
-                yield self._violation(f"{told}: {self._answered} answered, and {bound} may be in vain", self.calls, met)
+                told = f"{count} {kind} calls for {self.work}, and {self._claims} claims of it"
+                yield self._violation(told, self.calls)
+
+    def paid_twice(self) -> Iterator[Violation]:
+        """The calls that asked for what had been answered, each with what was done to the system meanwhile."""
+        for one in self.again:
+            if one.is_excused:
+                continue
+            what = f"{self.work} is paid for again (call {one.later.call.number}, {one.later.call.kind})"
+            since, until = one.earlier.asked_at, one.later.asked_at
+            met = [fault for fault in self.callers.faults if fault.since <= until and fault.until >= since]
+            yield self._violation(f"{what} {one.in_words()}", self.calls, met)
 
     # ------------------------------------------------------------ when
 
@@ -211,7 +210,7 @@ class _Work:
 
     def _grace(self, closed_at: float) -> float:
         """How long behind the end a call may still begin: longer where a fault may have kept the end from its stage."""
-        met = [fault for fault in self.faults if fault.reaches(self.work, closed_at)]
+        met = [fault for fault in self.callers.faults if fault.reaches(self.work, closed_at)]
         if not met:
             return IN_FLIGHT_S
         return LOOKS_AGAIN_S + max(max(0.0, fault.until - closed_at) for fault in met)
@@ -243,22 +242,9 @@ def _works(record: Record) -> Iterator[_Work]:
     for call in sorted(record.calls, key=lambda one: one.began_at):
         if (work := _work(call)) and _topic(call.topic) in by_topic:
             found.setdefault((_topic(call.topic), work), []).append(call)
-    faults = disturbances(record)
+    callers = Callers.of(record)
     for (topic, work), calls in found.items():
-        yield _Work(record, by_topic[topic], work, calls, faults)
-
-
-def _ends_in_flight(history: Sequence[Recorded[Event]], work: Work) -> Iterator[Recorded[Event]]:
-    """The events that ended a run while this work was claimed, and said nothing of it."""
-    open_claim = False
-    for one in history:
-        if isinstance(one.event, WorkClaimed) and one.event.work is work:
-            open_claim = True
-        elif _answers(one.event, work):
-            open_claim = False
-        elif isinstance(one.event, CLOSING) and open_claim:
-            open_claim = False
-            yield one
+        yield _Work(record, by_topic[topic], work, calls, callers)
 
 
 def _is_refused_for_good(call: Call) -> bool:
@@ -308,10 +294,6 @@ def _answers(event: Event, work: Work) -> bool:
     if isinstance(event, Artefact):
         return work_of(event) is work
     return isinstance(event, AttemptFailed | WorkflowFailed) and event.work is work
-
-
-def _number(event: Event) -> tuple[int, int]:
-    return getattr(event, "run", 0), getattr(event, "attempt", 0)
 
 
 def _concerns(event: Event, work: Work) -> bool:

@@ -1,6 +1,6 @@
 """Given a run in which all holds, and one thing in it that is different: what does the checker say?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -10,6 +10,7 @@ from chaos.checker.finding import Finding
 from chaos.checker.log import stories
 from chaos.checker.record import Record, Row, Text, event_id
 from chaos.checker.shapes import (
+    Answer,
     Append,
     Call,
     Canaries,
@@ -29,7 +30,7 @@ from contracts.events import Artefact, AttemptFailed, Event, IllustrationDrawn, 
 from contracts.services import STAGES
 from contracts.subjects import EventSubject, WorkflowKey
 from contracts.websocket import describe
-from contracts.works import Work
+from contracts.works import Kind, Work
 from services.projector.archive import digest
 from services.projector.verify.books import readable
 from services.projector.verify.slow_fold.rows import KEYS, rows_of
@@ -38,6 +39,12 @@ from tests.contracts.given import NOON, blog_written, claimed, completed, drawn,
 EPOCH = "epoch-1"
 WORKFLOW = "0195-tea"
 BEGAN = NOON.timestamp()
+CALLERS = {
+    Kind.RESEARCH: "research-1",
+    Kind.BLOG: "writer-1",
+    Kind.SOCIAL: "writer-1",
+    Kind.ILLUSTRATION: "illustrator-1",
+}
 KIND = {"research": ("research",), "blog": ("blog",), "illustration": ("scene", "image")}
 
 WHOLE: tuple[Event, ...] = (
@@ -89,9 +96,9 @@ def a_run_of(log: Sequence[Entry], **different: Any) -> Record:
     told: dict[str, Any] = {
         "plan": Plan(seed=1, workflows=1, faults=()),
         "happened": [happening("calm", at(1)), happening("end", at(60))],
-        "clients": [*asked(log), *watched(log)],
+        "clients": [*asked(log), *watched(log), *operated(log), bound(3.0)],
         "appends": [one for entry in log for one in appended(entry)],
-        "calls": paid(log),
+        "calls": different.get("calls", paid(log)),
         "log": log,
         "log_states": {"log": LogState(epoch=EPOCH, first=1, last=last, count=last)},
         "archive": [(entry, digest(entry).hex()) for entry in log],
@@ -104,6 +111,7 @@ def a_run_of(log: Sequence[Entry], **different: Any) -> Record:
         "canaries": Canaries(key="canary-key-7", prompt="canary-prompt-7"),
         "texts": [Text("logs/writer-1.log", "ready")],
     }
+    told["answers"] = seen(told["calls"])
     return Record(**{**told, **different})
 
 
@@ -145,6 +153,36 @@ def watched(log: Sequence[Entry], *, client: str = "client-1", after: int = 0) -
 def said(op: str, phase: Any = None, *, client: str = "client-1", at: float = BEGAN, **told: Any) -> Said:
     """One line of a client."""
     return Said(at=at, client=client, op=op, phase=phase, **told)
+
+
+def operated(
+    log: Sequence[Entry],
+    *,
+    before: Mapping[str, str] | None = None,
+    after: Mapping[str, str] | None = None,
+    position: int | None = None,
+    code: int | None = None,
+) -> list[Said]:
+    """What the operator saw parked at a position, by workflow; the redrive; what was parked in the end."""
+    held = {key.workflow_id: "held" for key, story in stories(log).items() if story.unreadable}
+    first = held if before is None else before
+    return [
+        listed("before", len(log) if position is None else position, first),
+        said("redrive", "ok", client="operator", status=int(bool(held)) if code is None else code, data={"said": "so"}),
+        listed("after", len(log), held if after is None else after),
+    ]
+
+
+def listed(when: str, position: int, parked: Mapping[str, str]) -> Said:
+    """One list of what is parked."""
+    items = [{"workflow_id": workflow_id, "kind": kind} for workflow_id, kind in parked.items()]
+    return said("parked", "ok", client="operator", data={"when": when, "position": position, "items": items})
+
+
+def bound(took_s: float, phase: Any = "ok", *, client: str = "hostile-sockets-3", needs_log: bool = False) -> Said:
+    """How long something took that may take ten seconds."""
+    data = {"what": "a socket is closed: never reads", "bound_s": 10.0, "took_s": took_s, "needs_log": needs_log}
+    return said("bound", phase, client=client, at=at(4), data=data)
 
 
 def appended(entry: Entry) -> list[Append]:
@@ -195,8 +233,21 @@ def call(
     platform = {"linkedin": "LinkedIn", "x": "X"}[str(work.platform)] if kind == "social" else None
     return Call.model_validate(
         {"number": number, "kind": kind, "topic": topic, "platform": platform, "began_at": began_at}
-        | {"ended_at": began_at + 2, "outcome": "answered", **told}
+        | {"ended_at": began_at + 2, "outcome": "answered", "question": f"{kind} {platform}"}
+        | {"call": f"{CALLERS[work.kind]}.{kind}.{began_at}", **told}
     )
+
+
+def seen(calls: Sequence[Call]) -> list[Answer]:
+    """What the proxies saw of these calls: each asked for, and each answer sent on to the process that asked."""
+    told: list[Answer] = []
+    for one in calls:
+        name = str(one.call)
+        process = name.partition(".")[0]
+        told.append(Answer(at=one.began_at, process=process, call=name, phase="asked"))
+        if one.outcome == "answered" and one.ended_at is not None:
+            told.append(Answer(at=one.ended_at, process=process, call=name, phase="answered", status=200))
+    return told
 
 
 def pictures(log: Sequence[Entry]) -> list[Object]:
@@ -236,8 +287,13 @@ def happening(kind: str, at: float, **told: Any) -> Happening:
 
 def held(when: Any, **different: Any) -> Resources:
     """What a process holds."""
-    usual = {"process": "writer-1", "pid": 7, "rss_bytes": 80 * 1024**2, "files": 20, "threads": 5}
+    usual = {"process": "writer-1", "pid": 7, "rss_bytes": 80 * 1024**2, "files": 20, "threads": 5, "load": on_hand()}
     return Resources.model_validate({"when": when, **usual, **different})
+
+
+def on_hand(tasks: int = 60, deliveries: int = 0) -> dict[str, Any]:
+    """What a process says that it has on its hands."""
+    return {"tasks": tasks, "queues": {"deliveries": {"length": deliveries, "most": 16}}}
 
 
 # ---------------------------------------------------------------- what is said of it

@@ -222,7 +222,7 @@ class TestCopies:
 
 class TestConsumers:
     def test_empty_consumers_hold(self) -> None:
-        assert holds(consumers.check, a_run()).looked_at == {"consumers": 3, "parked": 0}
+        assert holds(consumers.check, a_run()).looked_at == {"consumers": 3, "redriven": 0, "held": 0}
 
     @pytest.mark.parametrize(
         ("left", "what"),

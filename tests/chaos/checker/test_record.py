@@ -24,6 +24,7 @@ MUST_BE_THERE = (
     "clients.jsonl",
     "appends.jsonl",
     "calls.jsonl",
+    "answers.jsonl",
     "log.jsonl",
     "log-state.json",
     "archive.jsonl",
@@ -61,6 +62,7 @@ def write(folder: Path, record: Record) -> Path:
         "clients": record.clients,
         "appends": record.appends,
         "calls": record.calls,
+        "answers": record.answers,
         "log": [stored(entry) for entry in record.log],
         "archive": [stored(entry) for entry, _ in record.archive],
         "set-aside": [stored(entry) for entry in record.set_aside],
@@ -92,7 +94,7 @@ def test_run_in_which_all_holds_is_read_and_ends_with_0(tmp_path: Path) -> None:
     code, told = verdict(write(tmp_path, a_run()))
     assert code == 0, told
     assert [line.split()[:2] for line in told[: len(CHECKS)]] == [["ok", str(number)] for number in range(1, 15)]
-    assert told[-2].startswith("Duplicate paid calls: 0 of 4")
+    assert told[-2].startswith("Paid twice: 0 of 4 calls (0.00%")
 
 
 def test_broken_run_ends_with_1_and_shows_why(tmp_path: Path) -> None:

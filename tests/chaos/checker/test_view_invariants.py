@@ -22,6 +22,7 @@ from tests.chaos.checker.given import (
     happening,
     held,
     holds,
+    on_hand,
     said,
     watched,
 )
@@ -45,11 +46,16 @@ def request(number: int, body: Any = TEA, *, workflow: str | None = "0195-tea", 
     ]
 
 
+def another(status: int) -> list[Said]:
+    """Another request under the same id, once the first one stands in the log; and what it was told."""
+    return [one.model_copy(update={"at": at(2)}) for one in request(2, COFFEE, workflow=None, status=status)]
+
+
 class TestRequests:
     def test_five_at_once_are_one_workflow(self) -> None:
         told = [line for number in range(5) for line in request(number)]
         found = holds(requests.check, a_run_of(of_request_id(), clients=told))
-        assert found.looked_at == {"requests": 5, "request ids": 1, "workflows": 1}
+        assert found.looked_at == {"requests": 5, "request ids": 1, "workflows": 1, "conflicts": 0}
 
     def test_request_whose_end_is_unknown_may_have_its_workflow_or_not(self) -> None:
         holds(requests.check, a_run_of(of_request_id(), clients=request(1, workflow=None, status=None)))
@@ -57,6 +63,26 @@ class TestRequests:
 
     def test_other_body_is_a_conflict(self) -> None:
         told = [*request(1), *request(2, COFFEE, workflow=None, status=409)]
+        holds(requests.check, a_run_of(of_request_id(), clients=told))
+
+    @pytest.mark.parametrize("status", [500, 400, 404, 503])
+    def test_other_body_that_is_refused_as_anything_else_is_found(self, status: int) -> None:
+        told = [*request(1), *another(status)]
+        what = f"answered with {status}, and not as a conflict"
+        breaks(requests.check, a_run_of(of_request_id(), clients=told), what)
+
+    def test_other_body_may_be_told_to_try_again_while_something_is_away(self) -> None:
+        away = [happening("nats-killed", at(1), step=1, phase="fired"), *a_run().happened]
+        told = [*request(1), *another(503)]
+        holds(requests.check, a_run_of(of_request_id(), clients=told, happened=away))
+        breaks(
+            requests.check, a_run_of(of_request_id(), clients=[*request(1), *another(500)], happened=away), "with 500"
+        )
+        repeated = [happening("repeats", at(1), step=1, phase="fired"), *a_run().happened]
+        breaks(requests.check, a_run_of(of_request_id(), clients=told, happened=repeated), "with 503")
+
+    def test_other_body_beside_the_first_one_may_come_too_early_for_a_conflict(self) -> None:
+        told = [*request(1), *request(2, COFFEE, workflow=None, status=500)]
         holds(requests.check, a_run_of(of_request_id(), clients=told))
 
     def test_two_workflows_of_one_id_are_found(self) -> None:
@@ -189,6 +215,7 @@ def seen(*revisions: int, after: int = 0, client: str = "client-1") -> list[Said
 
 
 CLOSED = said("closed", workflow_id="0195-tea", code=1006)
+DAMAGED = happening("rollback", at(1), step=1, target="log", phase="fired")
 
 
 class TestClients:
@@ -202,6 +229,10 @@ class TestClients:
     def test_client_that_was_cut_off_for_good_need_not_see_the_end(self) -> None:
         holds(clients.check, a_run(clients=[*seen(1, 2, 3), CLOSED]))
 
+    def test_workflow_may_be_unknown_while_the_log_is_damaged(self) -> None:
+        told = [*seen(), said("closed", workflow_id="0195-tea", code=4404), *seen(1, 2, 3, 4, 5, 6, 7, 8)]
+        holds(clients.check, a_run(clients=told, happened=[*a_run().happened, DAMAGED]))
+
     @pytest.mark.parametrize(
         ("told", "what"),
         [
@@ -211,6 +242,7 @@ class TestClients:
             ([*seen(1, 2, 3), CLOSED, *seen(5, after=3)], "revision 5 is told behind revision 3"),
             (seen(1, 2, 3), "told 3 of 8 revisions"),
             ([*seen(1, 2), said("closed", workflow_id="0195-tea", code=1000)], "all is over behind revision 2"),
+            ([*seen(), said("closed", workflow_id="0195-tea", code=4404)], "there is no such workflow"),
         ],
         ids=lambda told: told if isinstance(told, str) else "",
     )
@@ -252,7 +284,7 @@ class TestClients:
 
 class TestResources:
     def test_process_at_its_baseline_holds(self) -> None:
-        assert holds(resources.check, a_run()).looked_at == {"processes": 1}
+        assert holds(resources.check, a_run()).looked_at == {"processes": 1, "samples": 2}
 
     @pytest.mark.parametrize(
         ("different", "what"),
@@ -260,13 +292,47 @@ class TestResources:
             ({"rss_bytes": 400 * 1024**2}, "its memory grew by 320 MiB"),
             ({"files": 220}, "holds 200 files more"),
             ({"threads": 90}, "runs 85 threads more"),
+            ({"load": on_hand(tasks=69)}, "runs 9 tasks more"),
+            ({"load": on_hand(deliveries=1)}, "deliveries: 1 are left in it, 0 were before"),
         ],
     )
     def test_growth_is_found(self, different: dict[str, Any], what: str) -> None:
         breaks(resources.check, a_run(resources=[held("before"), held("after", **different)]), what)
 
+    def test_a_few_tasks_may_come_and_go(self) -> None:
+        holds(resources.check, a_run(resources=[held("before"), held("after", load=on_hand(tasks=68))]))
+
     def test_missing_baseline_is_found(self) -> None:
         breaks(resources.check, a_run(resources=[held("after")]), "no baseline")
+
+    @pytest.mark.parametrize("when", ["before", "during", "after"])
+    def test_queue_above_its_bound_is_found_at_any_sample(self, when: str) -> None:
+        told = [held("before"), held("after"), held(when, load=on_hand(deliveries=17))]
+        breaks(resources.check, a_run(resources=told), "deliveries: 17 are in it, and 16 may be")
+
+    def test_full_queue_under_way_holds(self) -> None:
+        during = held("during", load=on_hand(tasks=400, deliveries=16))
+        holds(resources.check, a_run(resources=[held("before"), during, held("after")]))
+
+    def test_silence_at_rest_is_found(self) -> None:
+        breaks(resources.check, a_run(resources=[held("before"), held("after", load=None)]), "does not say what it has")
+
+    def test_silence_under_way_holds(self) -> None:
+        holds(resources.check, a_run(resources=[held("before"), held("during", load=None), held("after")]))
+
+    def test_server_has_no_word_of_its_own(self) -> None:
+        told = [held(when, process="nats", load=None) for when in ("before", "after")]
+        assert resources.check(a_run(resources=told)).looked_at == {"processes": 1, "samples": 0}
+
+    def test_process_that_was_started_anew_is_held_against_the_one_before_it(self) -> None:
+        anew = held("after", pid=8, load=on_hand(tasks=90))
+        found = breaks(resources.check, a_run(resources=[held("before"), anew]), "runs 30 tasks more")
+        assert "pid 8 was started anew; it is held against writer-1" in "\n".join(found.words())
+
+    def test_process_of_a_new_name_is_held_against_one_of_its_service(self) -> None:
+        told = [held("before", process="research-1", load=on_hand(tasks=90)), held("before")]
+        more = held("after", process="writer-2", pid=9, load=on_hand(tasks=90))
+        breaks(resources.check, a_run(resources=[*told, more]), "writer-2: it runs 30 tasks more")
 
 
 def with_prompt(**different: Any) -> Record:

@@ -32,6 +32,11 @@ def test_bug_names_its_services_its_invariants_and_its_faults(bug: Bug) -> None:
     assert bug.faults and bug.workflows > 0
 
 
+def test_each_invariant_is_broken_by_a_bug() -> None:
+    broken = {invariant for bug in BUGS.values() for invariant in bug.breaks}
+    assert broken == set(range(1, 15)), "an invariant that was never seen broken may be one that cannot be"
+
+
 def test_what_does_not_exist_cannot_be_replaced(patch: Patch) -> None:
     with pytest.raises(AttributeError):
         patch.replace(BUGS, "no_such_thing", lambda was: was)

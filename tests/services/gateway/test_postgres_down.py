@@ -161,6 +161,26 @@ class TestWhenItHangs:
 
         await until(is_read, "the tables are read again")
 
+    async def test_reads_under_way_are_measured(self, outage: Outage) -> None:
+        tables = outage.room.parts.library
+        operator = await asyncpg.connect(outage.postgres.url(ADMIN))
+        async with operator.transaction():
+            await operator.execute("LOCK TABLE read_1.workflows")
+            reading = [asyncio.create_task(outage.read()) for _ in range(2 * library.CONNECTIONS_MAX)]
+
+            async def are_all_under_way() -> bool:
+                length, most = tables.reads()
+                return length == most == library.CONNECTIONS_MAX
+
+            await until(are_all_under_way, "as many reads as may be are under way")
+            await asyncio.gather(*reading)
+        await operator.close()
+
+        async def is_free() -> bool:
+            return tables.reads().length == 0
+
+        await until(is_free, "none is")
+
     async def test_locked_tables_are_503_in_time(self, outage: Outage) -> None:
         operator = await asyncpg.connect(outage.postgres.url(ADMIN))
         async with operator.transaction():

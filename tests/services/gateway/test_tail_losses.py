@@ -23,7 +23,7 @@ from contracts.envelope import Recorded, encode
 from contracts.events import Event
 from contracts.subjects import EventSubject, WorkflowKey, delta, live
 from contracts.works import Work
-from services.gateway.tail import QUIET_S, Tails
+from services.gateway.tail import QUIET_S, WAITING_MAX, Tails
 from tests.services.gateway.newsroom import asked, claimed, service_of
 from tests.simulation.virtual_time import run_virtually
 
@@ -272,6 +272,37 @@ class TestSubscriptions:
                 await asyncio.gather(reading, return_exceptions=True)
                 await passing(0)
                 assert there.wire.subscriptions == []
+
+        run_virtually(story())
+
+
+class TestWhatWaits:
+    def test_is_measured_for_whoever_is_furthest_behind(self) -> None:
+        async def story() -> None:
+            there = world()
+            async with there.tails.follow(KEY), there.tails.follow(KEY) as events:
+                await there.wire.carry(await there.record())
+                assert there.tails.waiting().length == 1
+                await anext(events)  # the history tells of it
+                await there.wire.carry(await there.record())
+                await anext(events)
+                assert there.tails.waiting().length == 2
+            assert there.tails.waiting().length == 0
+
+        run_virtually(story())
+
+    def test_never_exceeds_its_bound(self) -> None:
+        async def story() -> None:
+            there = world()
+            async with there.tails.follow(KEY):
+                event = await there.record()
+                for _ in range(2 * WAITING_MAX):
+                    await there.wire.carry(event)
+                for tell in 3 * there.wire.on_reconnect:
+                    tell()
+                await passing(A_DAY_S)
+                length, most = there.tails.waiting()
+                assert length == most == WAITING_MAX + 1
 
         run_virtually(story())
 

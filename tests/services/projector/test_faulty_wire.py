@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.typing import EventDict
 
+from chassis.jetstream_log import BATCH
 from contracts.services import PROJECTOR
 from services.projector import projector as projector_module
 from services.projector.projector import Projector
@@ -65,6 +66,23 @@ async def test_postgres_that_stands_still_is_told_and_gone_on_with(
         it.go_on()
         await press.until_projected()
         assert projector.trouble is None
+
+
+async def test_events_that_are_read_and_not_yet_applied_are_measured(press: Press) -> None:
+    async with wired(press) as (it, projector):
+        it.stand_still()
+        await press.record(new_key(), *everything())
+
+        async def is_held() -> bool:
+            return projector.batch().length > 0
+
+        async def is_applied() -> bool:
+            return projector.batch() == (0, BATCH)
+
+        await until(is_held, "a batch is in its hands")
+        it.go_on()
+        await until(is_applied, "nothing is")
+    assert await press.differences() == []
 
 
 async def test_outage_is_one_line_and_its_end_another(
