@@ -21,6 +21,9 @@ from chassis.event_store import Clock, NotAllowed, utc_now
 LOOK_S, TIMEOUT_S = 30.0, 1.5
 """Between two looks, and for one of them."""
 
+AGAIN_S = 0.5
+"""Between two looks while nobody has answered yet."""
+
 TOLERATED = timedelta(seconds=1)
 """Machines that keep their clocks right differ by milliseconds: so much changes nothing that anybody would notice."""
 
@@ -38,6 +41,8 @@ class LogClock:
     def __init__(self, clock: Clock = utc_now) -> None:
         self._clock, self._ahead = clock, AGREED
         """How far the log's clock is ahead of this machine's."""
+        self.answered = asyncio.Event()
+        """Set once anybody has answered, be it to refuse. Before, nothing should be done that needs the time."""
 
     def __call__(self) -> datetime:
         """The time, in UTC."""
@@ -68,7 +73,7 @@ class LogClock:
 
     async def _watch(self, connection: Connection, asks: str) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(LOOK_S if self.answered.is_set() else AGAIN_S)
             await self.look(connection, asks)
 
     async def look(self, connection: Connection, asks: str) -> None:
@@ -76,12 +81,16 @@ class LogClock:
         asked_at, began = self._clock(), time.monotonic()
         try:
             answer = await connection.ask(asks, b"", timeout_s=TIMEOUT_S)
-        except (NoAnswer, NotAllowed):
+        except NoAnswer:
+            return
+        except NotAllowed:
+            self.answered.set()
             return
         took = timedelta(seconds=time.monotonic() - began)
         told = cast(dict[str, Any], json.loads(answer.data)).get("ts")
         if isinstance(told, str):  # none is in a refusal
             self.hear(datetime.fromisoformat(told), asked_at=asked_at, took=took)
+        self.answered.set()
 
     def hear(self, told: datetime, *, asked_at: datetime, took: timedelta) -> None:
         """The log's clock said `told` at some time of the `took` that began at `asked_at` by this machine's clock."""

@@ -153,7 +153,7 @@ async def _work(
             load=lambda: Load(settings.concurrency, consumer.busy),
         ),
     ):
-        working = asyncio.create_task(consumer.run())
+        working = asyncio.create_task(_pull(consumer, clock))
         log.info("ready", worker=worker_name(stage.name), slots=settings.concurrency)
         await asyncio.wait({stopped, working, connection.closed}, return_when=asyncio.FIRST_COMPLETED)
         if stopped.done():
@@ -162,6 +162,17 @@ async def _work(
             working.cancel()
             (ended,) = await asyncio.gather(working, return_exceptions=True)
             raise CannotGoOn("the connection to NATS was closed" if connection.closed.done() else f"{ended!r}")
+
+
+async def _pull(consumer: Consumer, clock: LogClock) -> None:
+    """Pulls, once the log's server was asked for the time: a wrong clock would have a retry made before it is due."""
+    waits = [asyncio.create_task(one.wait()) for one in (clock.answered, consumer.stopping)]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waits:
+            one.cancel()
+    await consumer.run()
 
 
 async def _drain(consumer: Consumer, working: "asyncio.Task[None]", drain_s: float) -> None:

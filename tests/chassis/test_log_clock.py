@@ -1,17 +1,23 @@
 """The log's clock: a machine whose own is wrong says the same time as all others, and a right one is left alone."""
 
+import asyncio
+import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.typing import EventDict
 
+from chassis import log_clock
+from chassis.connection import Connection, NoAnswer
 from chassis.event_store import utc_now
 from chassis.log_clock import TOLERATED, LogClock
 from chassis.standing import consumer_info
 from contracts.services import RESEARCH, WRITER
-from tests.chassis.plant import Plant
+from tests.chassis.plant import PATIENCE_S, Plant
 
 HOUR = timedelta(hours=1)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -60,7 +66,29 @@ async def test_server_is_asked_before_anything_is_done(plant: Plant, off: timede
         assert clock.trouble() is not None
 
 
-async def test_refusal_to_tell_changes_nothing(plant: Plant) -> None:
+async def test_refusal_to_tell_changes_nothing_and_is_an_answer(plant: Plant) -> None:
     clock = LogClock(lambda: utc_now() + HOUR)
     await clock.look(await plant.connect(WRITER), consumer_info(RESEARCH))
-    assert clock.trouble() is None
+    assert clock.trouble() is None and clock.answered.is_set()
+
+
+class Silent:
+    """A connection whose first questions get lost."""
+
+    def __init__(self, lost: int) -> None:
+        self._lost = lost
+
+    async def ask(self, subject: str, payload: bytes, *, timeout_s: float) -> SimpleNamespace:
+        self._lost -= 1
+        if self._lost >= 0:
+            raise NoAnswer("late")
+        return SimpleNamespace(data=json.dumps({"ts": NOON.isoformat()}))
+
+
+async def test_server_that_does_not_answer_is_asked_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_clock, "AGAIN_S", 0.0)
+    clock = at_noon(off=HOUR)
+    async with asyncio.timeout(PATIENCE_S), clock.watched(cast(Connection, Silent(3)), "the time"):
+        assert not clock.answered.is_set()
+        await clock.answered.wait()
+        assert abs(clock() - NOON) <= TOLERATED
