@@ -34,6 +34,7 @@ from services.projector.writing import MOVE
 from tests.simulation.log import Log, Store
 from tests.simulation.postgres import Session
 from tests.simulation.stages import VERDICTS, QuotaUsedUp
+from tests.simulation.telling import BUG
 
 Plant = Callable[[], AbstractContextManager[object]]
 
@@ -42,9 +43,20 @@ PLANTED: dict[str, Plant] = {}
 
 
 def plant(bug: Callable[[], AbstractContextManager[object]]) -> Plant:
-    """Registers a bug under its name."""
-    PLANTED[bug.__name__.replace("_", " ")] = bug
-    return bug
+    """Registers a bug under its name, with which a violation is told while it is planted."""
+    name = bug.__name__.replace("_", " ")
+
+    @contextmanager
+    def planted() -> Generator[None]:
+        token = BUG.set(name)
+        try:
+            with bug():
+                yield
+        finally:
+            BUG.reset(token)
+
+    PLANTED[name] = planted
+    return planted
 
 
 # ---------------------------------------------------------------- the stages

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from contracts.envelope import Recorded
@@ -9,6 +10,10 @@ from contracts.events import Event
 
 Tell = Callable[[int | None, str], None]
 """Is told every step as a line, with the number of its workflow, where it is of one."""
+
+
+BUG: ContextVar[str | None] = ContextVar("BUG", default=None)
+"""The bug that is planted at the moment. See planted.py."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +24,13 @@ class Violation:
     what: str
     workflow: int | None
     history: tuple[str, ...]
+    bug: str | None
 
     def __str__(self) -> str:
         of = "" if self.workflow is None else f", workflow {self.workflow}"
         only = "" if self.workflow is None else f" --workflow {self.workflow}"
-        again = f"replay it with: .venv/bin/python -m tests.simulation.replay {self.seed}{only}"
+        bug = "" if self.bug is None else f' --bug "{self.bug}"'
+        again = f"replay it with: .venv/bin/python -m tests.simulation.replay {self.seed}{only}{bug}"
         return "\n".join([f"seed {self.seed}{of}: {self.what}", *(f"    {line}" for line in self.history), again])
 
 

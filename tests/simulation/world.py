@@ -41,7 +41,7 @@ from tests.simulation.postgres import Database, Session
 from tests.simulation.processes import StageProcess
 from tests.simulation.projectors import ProjectorProcess, check_tables
 from tests.simulation.rules import Broken, BrokenWorkflow
-from tests.simulation.telling import Tell, Violation, words
+from tests.simulation.telling import BUG, Tell, Violation, words
 
 WORKFLOWS = 50
 HORIZON_S = 400.0
@@ -211,7 +211,7 @@ class World:
         if self.broken is None:
             account = self.accounts.get(key) if key else None
             history = tuple(words(one) for one in account.history.recorded) if account else ()
-            self.broken = Violation(self.seed, what, account.number if account else None, history)
+            self.broken = Violation(self.seed, what, account.number if account else None, history, BUG.get())
             self.say(key, "BROKEN", what)
 
     def say(self, key: WorkflowKey | None, *words: object) -> None:
