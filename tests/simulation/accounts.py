@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chassis.event_store import History
+from chassis.log_clock import TIMEOUT_S, TOLERATED
 from contracts import subjects
 from contracts.envelope import Recorded
 from contracts.events import (
@@ -32,14 +33,17 @@ CHANGES_NOTHING_DUE = (WorkClaimed, AttemptFailed, WorkflowCompleted, WorkflowFa
 ROUNDING = timedelta(milliseconds=1)
 """Virtual time is finer than a date."""
 
+CLOCK_SLACK = 2 * (TOLERATED + timedelta(seconds=TIMEOUT_S))
+"""By so much two processes may disagree about the time, where the clocks of their machines are wrong."""
+
 STAGE_OF = {kind: stage for stage, kinds in STAGES.items() for kind in kinds}
 
 
 class Account:
     """One workflow. `unsettled`: revisions of messages, `excuses`: faults that may cost a call each; both by stage."""
 
-    def __init__(self, log: "Log", key: WorkflowKey, number: int) -> None:
-        self.key, self.number, self._log = key, number, log
+    def __init__(self, log: "Log", key: WorkflowKey, number: int, slack: timedelta) -> None:
+        self.key, self.number, self._log, self._slack = key, number, log, slack
         self.live = subjects.live(key)
         self.unsettled: dict[str, set[int]] = {stage: set() for stage in STAGES}
         self.excuses = Counter[str]()
@@ -87,11 +91,12 @@ class Account:
             case AttemptFailed(work=work, error=error, retry_at=retry_at, usage=usage):
                 if error.code in NEVER_RETRIED:
                     raise Broken(f"{work} is to be tried again after {error.code}")
-                if usage and any(retry_at + ROUNDING < self.listens_at[int(call)] for call in usage.request_ids):
+                if usage and any(retry_at + self._slack < self.listens_at[int(call)] for call in usage.request_ids):
                     raise Broken(f"{work} is to be tried again before the model listens")
                 self._retry_at[work] = retry_at
             case WorkClaimed(work=work):
-                if recorded.recorded_at < (retry_at := self._retry_at.pop(work, recorded.recorded_at)):
+                now = self._log.clock()  # the writer's own may be wrong
+                if now + self._slack < (retry_at := self._retry_at.pop(work, now)):
                     raise Broken(f"{work} was claimed before its time, {retry_at}")
             case WorkflowResumed():
                 self._retry_at = {}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chassis.event_store import History
@@ -22,6 +23,7 @@ class Host:
         self.frozen_until = 0.0
         self.muted_until = 0.0
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._off = world.clock_off(name)
         self._tasks: dict[asyncio.Task[Any], None] = {}  # in order: a set of tasks would differ from run to run
 
     @property
@@ -52,6 +54,14 @@ class Host:
     def freeze(self, until: float) -> None:
         """It stands still; the world goes on."""
         self.frozen_until = max(self.frozen_until, until)
+
+    def now(self) -> datetime:
+        """The time by the clock of its machine, which may be wrong."""
+        return self.world.now() + self._off
+
+    def clock(self) -> datetime:
+        """The time by which it goes."""
+        return self.now()
 
     def learned(self, revision: int) -> None:
         """It has read a history up to here."""

@@ -1,10 +1,13 @@
-"""The log, and how a process meets it: slow, lagging, with replies that get lost."""
+"""The log, and how a process meets it: slow, lagging, with replies that get lost; and whose clock it goes by."""
 
 import asyncio
+import json
 from contextlib import suppress
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+from chassis.connection import NoAnswer
 from chassis.event_store import Clock, Conflict, History, OutcomeUnknown
 from chassis.jetstream_log import Entry
 from chassis.memory_store import MemoryLog
@@ -28,9 +31,16 @@ class Log(MemoryLog):
         self._entries: dict[int, Entry] = {}
 
     def append(
-        self, service: str, history: History, event: Event, *, id: str, cause: str | None = None
+        self,
+        service: str,
+        history: History,
+        event: Event,
+        *,
+        id: str,
+        cause: str | None = None,
+        clock: Clock | None = None,
     ) -> Recorded[Event]:
-        """See MemoryLog."""
+        """See MemoryLog. `clock`: the writer's, which says when this was recorded."""
         self.check_fence(history)
         self.position += 1
         recorded = Recorded(
@@ -40,7 +50,7 @@ class Log(MemoryLog):
             service=service,
             revision=history.revision + 1,
             position=self.position,
-            recorded_at=self.clock(),
+            recorded_at=(clock or self.clock)(),
             cause=cause,
         )
         self.recorded.append(recorded)
@@ -95,15 +105,38 @@ class Store:
         await self.host.step()
         if world.happens(world.mix.lose_reply):
             await self._lose_reply(history, event, id, cause)
-        recorded = world.log.append(self.service, history, event, id=id, cause=cause)
+        recorded = self._stored(history, event, id, cause)
         await self.host.step()
         self.host.learned(recorded.revision)
         return recorded
 
+    def _stored(self, history: History, event: Event, id: str, cause: str | None) -> Recorded[Event]:
+        return self.world.log.append(self.service, history, event, id=id, cause=cause, clock=self.host.clock)
+
     async def _lose_reply(self, history: History, event: Event, id: str, cause: str | None) -> None:
         with suppress(Conflict):
             if self.world.random.random() < 0.7:
-                self.world.log.append(self.service, history, event, id=id, cause=cause)
+                self._stored(history, event, id, cause)
         await asyncio.sleep(self.world.random.uniform(0.5, 3))
         await self.host.gate()
         raise OutcomeUnknown
+
+
+@dataclass(frozen=True)
+class Server:
+    """Stands where a process's connection to NATS stands, for what it asks the log's server: what time it is there."""
+
+    world: "World"
+    host: "Host"
+
+    async def ask(self, subject: str, payload: bytes, *, timeout_s: float) -> SimpleNamespace:
+        """See Connection. The answer is late, or never comes."""
+        world = self.world
+        await self.host.step()
+        if world.happens(world.mix.lose_reply):
+            await asyncio.sleep(timeout_s)
+            await self.host.gate()
+            raise NoAnswer("late")
+        told = json.dumps({"ts": world.now().isoformat()})
+        await self.host.step()
+        return SimpleNamespace(data=told.encode())

@@ -28,6 +28,8 @@ class Mix:
     newer: float
     """Events that newer code writes, which no projector can read yet."""
     faults: dict[str, int]
+    wrong_clock: float
+    """Machines whose clock is off, by up to an hour either way, for the whole run."""
 
 
 def draw(seed: int, workflows: int) -> Mix:
@@ -66,4 +68,5 @@ def draw(seed: int, workflows: int) -> Mix:
             "lose a projector": chance.choice((4, 10)) if projectors else 0,
             "stall a projector": chance.choice((0, 4)) if projectors else 0,
         },
+        wrong_clock=chance.choice((0, 0, 0.5)),
     )

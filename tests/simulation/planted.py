@@ -20,6 +20,7 @@ import services.projector.reading
 import services.projector.writing
 from chassis.delivery import Ack, Leave, Memory, Nak, Step, next_step
 from chassis.event_store import History
+from chassis.log_clock import LogClock
 from chassis.runner import Delivery, NextStep, Runner
 from chassis.stage import Retry
 from contracts.commands import ClaimWork, Command
@@ -181,6 +182,12 @@ def a_retry_before_its_time() -> AbstractContextManager[object]:
     return _both(_steps(impatient), patch.object(chassis.runner, "decide", claims_early))
 
 
+@plant
+def going_by_the_clock_at_hand() -> AbstractContextManager[object]:
+    """When a retry comes due is said by one machine's clock and read from another's."""
+    return patch.object(LogClock, "hear", _silent)
+
+
 # ---------------------------------------------------------------- the gateway
 
 
@@ -319,7 +326,7 @@ def an_event_of_a_future_version_is_skipped() -> AbstractContextManager[object]:
 # ---------------------------------------------------------------- how they are planted
 
 
-def _silent(*_: object) -> None:
+def _silent(*_: object, **__: object) -> None:
     return None
 
 

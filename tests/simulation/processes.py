@@ -2,10 +2,12 @@
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, cast
 
+from chassis.connection import Connection
 from chassis.event_store import History
+from chassis.log_clock import LogClock
 from chassis.runner import Runner, Say
 from chassis.stage import Attempt
 from contracts.events import Event, WorkClaimed
@@ -13,7 +15,7 @@ from contracts.subjects import WorkflowKey
 from contracts.works import Work
 from tests.simulation.consumers import Consumer, Message
 from tests.simulation.hosts import Host
-from tests.simulation.log import Store
+from tests.simulation.log import Server, Store
 from tests.simulation.rules import Broken
 from tests.simulation.stages import DECLARED, QuotaUsedUp, Refused, Roll, TryLater
 
@@ -31,6 +33,7 @@ class StageProcess(Host):
         super().__init__(world, f"{stage}-{number}")
         self.stage, self.number, self.consumer = stage, number, world.consumers[stage]
         self.held: list[Held] = []
+        self._log_clock = LogClock(self.now)
         self.runner = Runner(
             DECLARED[stage],
             Store(world, self, stage),
@@ -38,14 +41,25 @@ class StageProcess(Host):
             worker=self.name,
             deadline_s=DEADLINE_S,
             streams=_no_streams,
-            clock=world.now,
+            clock=self.clock,
         )
-        self.consumer.join(self)
+        self.run(self._begin())
 
     @property
     def has_free_slot(self) -> bool:
         """Does a pull of it stand open?"""
         return len(self.held) < SLOTS
+
+    def clock(self) -> datetime:
+        """See Host."""
+        return self._log_clock()
+
+    async def _begin(self) -> None:
+        """Pulls, once it has asked what time it is."""
+        async with self._log_clock.watched(cast(Connection, Server(self.world, self)), self.stage):
+            await self._log_clock.answered.wait()
+            self.consumer.join(self)
+            await self.gone
 
     def take(self, message: Message) -> None:
         """Is given a message, also while it is frozen."""

@@ -15,9 +15,11 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import TypeVar
 from unittest.mock import patch
 
+import chassis.log_clock
 import chassis.runner
 import services.gateway.desk
 import services.projector.projector
@@ -28,7 +30,7 @@ from contracts.services import STAGES
 from contracts.subjects import WorkflowKey
 from contracts.works import Work
 from tests.simulation import faults
-from tests.simulation.accounts import Account
+from tests.simulation.accounts import CLOCK_SLACK, ROUNDING, Account
 from tests.simulation.clients import Client
 from tests.simulation.consumers import Consumer
 from tests.simulation.faults import Faults
@@ -45,6 +47,7 @@ from tests.simulation.telling import BUG, Tell, Violation, words
 
 WORKFLOWS = 50
 HORIZON_S = 400.0
+HOUR_S = 3600.0
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -77,6 +80,12 @@ class World:
     def now(self) -> datetime:
         """The same as a date."""
         return START + timedelta(seconds=self.time())
+
+    def clock_off(self, name: str) -> timedelta:
+        """By how much the clock of this process's machine is wrong. Its own dice: the same in each of its lives."""
+        dice = random.Random(f"the clock of {name} in {self.seed}")
+        is_wrong = dice.random() < self.mix.wrong_clock
+        return timedelta(seconds=dice.uniform(-HOUR_S, HOUR_S)) if is_wrong else timedelta()
 
     def happens(self, probability: float) -> bool:
         """Does something that goes wrong now and then go wrong now? Never when the faults are over."""
@@ -134,6 +143,7 @@ class World:
             for module in (chassis.runner, services.gateway.desk):
                 stack.enter_context(patch.object(module, "uuid7", ids.__next__))
             stack.enter_context(patch.object(services.projector.projector, "connect", self._connect))
+            stack.enter_context(patch.object(chassis.log_clock, "time", SimpleNamespace(monotonic=self.time)))
             stack.callback(random.setstate, dice)
             random.seed(self.seed)
             yield
@@ -168,7 +178,8 @@ class World:
         """An event was stored: it is checked, and reaches whoever listens."""
         account = self.accounts.get(recorded.key)
         if account is None:
-            account = self.accounts[recorded.key] = Account(self.log, recorded.key, len(self.accounts))
+            slack = CLOCK_SLACK if self.mix.wrong_clock else ROUNDING
+            account = self.accounts[recorded.key] = Account(self.log, recorded.key, len(self.accounts), slack)
         if self._tell is not None:
             self.say(recorded.key, "LOG", recorded.position, words(recorded))
         if isinstance(recorded.event, WorkflowRequested):
