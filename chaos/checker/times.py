@@ -14,7 +14,7 @@ from chaos.checker.record import Record
 from chaos.checker.shapes import Append, Happening
 
 RETURNS = frozenset({"nats-killed", "nats-paused", "nats-after-ack"})
-"""The log's server is away, and comes back (fault 10)."""
+"""The log's server is away, and comes back (fault 10). One of three that goes may be the one that leads (fault 11)."""
 
 LOSSES = frozenset({"leader", "node-frozen", "partition", "two-down"})
 """The log may lose its leader (fault 11): at once, or two of three servers, so that none can be until they are back."""
@@ -40,7 +40,8 @@ STALE = "10071"
 def check_returns(record: Record) -> Finding:
     """Fault 10: the first answer behind each return of the log's server."""
     appends = _Appends(record)
-    waits = [(one, wait) for one in _phase(record, "healed", RETURNS) if (wait := appends.first_wait(one.at))]
+    returns = [] if record.plan.nodes > 1 else _phase(record, "healed", RETURNS)
+    waits = [(one, wait) for one in returns if (wait := appends.first_wait(one.at))]
     return _judged(record, "F10", "the log goes on within {} s of its server's return", GOES_ON_WITHIN_S, waits)
 
 
@@ -135,7 +136,7 @@ def _between(record: Record, wait: Wait) -> list[Append]:
 
 def _losses(record: Record) -> Iterator[Happening]:
     """Of two servers the moment at which they are back, of one that at which it goes."""
-    for kind in sorted(LOSSES):
+    for kind in sorted(LOSSES | RETURNS if record.plan.nodes > 1 else LOSSES):
         yield from _phase(record, "healed" if kind == "two-down" else "fired", {kind})
 
 

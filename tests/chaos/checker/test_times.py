@@ -37,6 +37,13 @@ class TestReturns:
     def test_answer_that_is_late_is_found(self) -> None:
         breaks(check_returns, a_run(happened=BACK, appends=answered(14.5)), "4.50 s without an answer behind nats-kill")
 
+    def test_of_three_servers_one_that_goes_may_have_led(self) -> None:
+        three = a_run().plan.model_copy(update={"nodes": 3})
+        holds(check_losses, a_run(plan=three, happened=BACK, appends=answered(14.5)))
+        late = a_run(plan=three, happened=BACK, appends=answered(23))
+        breaks(check_losses, late, "14.00 s without an answer behind nats-killed")
+        assert check_returns(late).is_idle
+
     def test_second_for_the_load_of_the_machine_is_granted(self) -> None:
         holds(check_returns, a_run(happened=BACK, appends=answered(13.9)))
 
