@@ -64,6 +64,7 @@ class Process:
         self.said: list[str] = []
         self.output: list[str] = []
         self._news: queue.Queue[str | None] = queue.Queue()
+        self._streams = 2
         self._readers = [
             threading.Thread(target=self._read, args=(stream, kept), daemon=True)
             for stream, kept in ((self._process.stderr, self.said), (self._process.stdout, self.output))
@@ -80,8 +81,11 @@ class Process:
 
     def until(self, part: str) -> str:
         """The next line, on either stream, with these words."""
-        while (line := self._news.get(timeout=PATIENCE_S)) is not None:
-            if part in line:
+        while self._streams:
+            line = self._news.get(timeout=PATIENCE_S)
+            if line is None:  # one of the streams has ended, and there may be more on the other
+                self._streams -= 1
+            elif part in line:
                 return line
         raise AssertionError(f"It ended without saying {part!r}:\n" + "\n".join(self.said + self.output))
 
