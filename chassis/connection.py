@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import structlog
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
@@ -96,6 +96,11 @@ class _Client(Client):
             return await super()._process_headers(readable)  # pyright: ignore[reportUnknownMemberType]
         except (IndexError, ValueError):  # the message then has none, which its reader finds out
             return None
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        if self._transport is not None:  # to a server that took us in and never said hello; it would be left open
+            self._transport.close()
+        await super()._connect_to_server(s)
 
     async def _read_loop(self) -> None:
         await super()._read_loop()

@@ -10,6 +10,7 @@ from chaos.checker import telling
 from chaos.checker.finding import Finding, Violation, finding
 from chaos.checker.record import CannotBeChecked, Record
 from chaos.checker.shapes import Happening, Said
+from chaos.checker.times import OF_THE_LOG
 from contracts.services import GATEWAY
 
 LET_GO = "clients that misbehave are let go within their bounds"
@@ -22,22 +23,6 @@ ALLOWED_S = 5.0
 
 ECHO_S = 10.0
 """A fault is felt for a while: a process takes seconds to be back, and its clients come again after that."""
-
-LOG_AWAY = frozenset(
-    {
-        "nats-after-ack",
-        "nats-killed",
-        "nats-paused",
-        "log-full",
-        "leader",
-        "two-down",
-        "node-frozen",
-        "partition",
-        "rollback",
-        "disk-full",
-    }
-)
-"""Kinds that keep the log from the gateway."""
 
 
 class Bound(BaseModel):
@@ -90,7 +75,7 @@ def _is_met(record: Record, one: Said, bound: Bound) -> bool:
     """Whether another fault may have kept the gateway from it."""
     return any(
         f"{other.kind}-{other.step}" != one.client
-        and (_is_of_a_gateway(other) or (bound.needs_log and other.kind in LOG_AWAY))
+        and (_is_of_a_gateway(other) or (bound.needs_log and other.kind in OF_THE_LOG))
         for other in _around(record, one, bound)
     )
 

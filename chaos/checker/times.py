@@ -20,7 +20,7 @@ LOSSES = frozenset({"leader", "node-frozen", "partition", "two-down"})
 """The log may lose its leader (fault 11): at once, or two of three servers, so that none can be until they are back."""
 
 OF_THE_LOG = RETURNS | LOSSES | {"log-full", "rollback", "disk-full"}
-"""One of them may begin while another's time runs; then that time is not judged."""
+"""What keeps the log from its writers. One may begin while another's time runs; then that time is not judged."""
 
 GOES_ON_WITHIN_S = 3.0
 STALL_MAX_S = 12.0

@@ -5,9 +5,11 @@ import json
 import os
 import signal
 from contextlib import suppress
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import urlparse, urlsplit
 
 import pytest
+from nats.aio.client import Srv
 from nats.aio.msg import Msg
 from structlog.typing import EventDict
 
@@ -138,6 +140,27 @@ class TestWithSeveralServers:
         async with asyncio.timeout(AT_ONCE_S):
             with pytest.raises(NotAllowed, match="'writer' or its password"):
                 await Connection.open(url, user=WRITER, password="canary", name="test")
+
+    async def test_one_that_never_says_hello_is_hung_up_on_before_the_next_try(self) -> None:
+        hung_up = asyncio.Event()
+
+        async def take_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+            hung_up.set()
+
+        server = await asyncio.start_server(take_in, "127.0.0.1", 0)
+        silent = Srv(urlparse(f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+        client: Any = connection_rules._Client()  # pyright: ignore[reportPrivateUsage]
+        client.options = {"connect_timeout": PATIENCE_S}
+        async with server, asyncio.timeout(PATIENCE_S):
+            await client._connect_to_server(silent)
+            first = client._transport._io_writer  # else it would be closed when nobody knows of it any more
+            await client._connect_to_server(silent)
+            await hung_up.wait()
+            assert first.is_closing()
+            client._transport.close()
+            await asyncio.gather(first.wait_closed(), client._transport.wait_closed())
 
     async def test_frozen_server_is_left_for_another(
         self, cluster_plant: Plant, monkeypatch: pytest.MonkeyPatch, key: WorkflowKey
